@@ -1,0 +1,24 @@
+/* Execution: an interpreter and a one-pass JIT over the same verified bytecode. */
+#ifndef SKEP_EXEC_H
+#define SKEP_EXEC_H
+#include "abi/image.h"
+#include "abi/run.h"
+
+/* Makes an image (malloc'ed, freed by image_free) that owns a copy of the xlated program. 0 or negative errno; -E2BIG for
+ * a program whose code would not fit 2 GiB. jit = false leaves code NULL. */
+int image_build(const struct xlated *x, u32 flags, bool jit, struct image **out);
+void image_free(struct image *image);
+
+/* Resolves a relocation in one address space. */
+typedef u64 reloc_resolve_fn(void *owner, u16 kind, u16 index, u64 addend);
+/* Copies the code to `to` as it must read when it runs at address `at`. to has code_size bytes. */
+void image_relocate(const struct image *image, u8 *to, u64 at, reloc_resolve_fn *resolve, void *owner);
+
+/* Addresses for the interpreter, and for code that runs in this process: one per image instance. */
+struct interp_env {
+	reloc_resolve_fn *resolve;
+	void *owner;
+	struct oracle *oracle; /* check concrete registers against the abstract states, or NULL */
+};
+u64 interp_run(const struct image *image, const struct interp_env *env, void *ctx, struct skep_run *run);
+#endif
