@@ -1,0 +1,141 @@
+/* From instruction to row and back. Rows whose selector is 0 lie in a table indexed by the opcode byte; the others
+ * (about a third, and rare in programs) go through a switch over opcode and selector that the compiler makes of the
+ * rows. Two rows with the same opcode and selector do not compile. */
+#include "isa/decode.h"
+
+const struct op_row op_rows[OP_COUNT] = {
+    [OP_BAD] = {.name = "BAD"},
+#define OP_ENTRY(name_, shape_, code_, sel_, group_, cpu_, operands_, text_)                                           \
+	[OP_##name_] = {                                                                                               \
+	    .name = #name_,                                                                                            \
+	    .text = text_,                                                                                             \
+	    .uses = USE_##operands_,                                                                                   \
+	    .sel = sel_,                                                                                               \
+	    .code = code_,                                                                                             \
+	    .shape = shape_,                                                                                           \
+	    .group = GROUP_##group_,                                                                                   \
+	    .cpu = cpu_,                                                                                               \
+	},
+#define ROW_ALU(name, ...) OP_ENTRY(name, SHAPE_ALU, __VA_ARGS__)
+#define ROW_UNARY(name, ...) OP_ENTRY(name, SHAPE_UNARY, __VA_ARGS__)
+#define ROW_JCC(name, ...) OP_ENTRY(name, SHAPE_JCC, __VA_ARGS__)
+#define ROW_JUMP(name, ...) OP_ENTRY(name, SHAPE_JUMP, __VA_ARGS__)
+#define ROW_CALL(name, ...) OP_ENTRY(name, SHAPE_CALL, __VA_ARGS__)
+#define ROW_EXIT(name, ...) OP_ENTRY(name, SHAPE_EXIT, __VA_ARGS__)
+#define ROW_LOAD(name, ...) OP_ENTRY(name, SHAPE_LOAD, __VA_ARGS__)
+#define ROW_STORE(name, ...) OP_ENTRY(name, SHAPE_STORE, __VA_ARGS__)
+#define ROW_ATOMIC(name, ...) OP_ENTRY(name, SHAPE_ATOMIC, __VA_ARGS__)
+#define ROW_LDDW(name, ...) OP_ENTRY(name, SHAPE_LDDW, __VA_ARGS__)
+#define ROW_PACKET(name, ...) OP_ENTRY(name, SHAPE_PACKET, __VA_ARGS__)
+#include "isa/ops.def"
+};
+
+const char *op_group_name(enum op_group group) {
+	static const char *const names[] = {"base32",   "base64", "divmul32", "divmul64", "atomic32",
+	                                    "atomic64", "packet", "linux",    "callx"};
+	return group < ARRAY_SIZE(names) ? names[group] : "?";
+}
+
+/* Rows with selector 0. A row that has another one is written to the spare entry at the end. */
+static const u8 unselected[257] = {
+#define ROW(name, code, sel, ...) [(sel) ? 256 : (code)] = (sel) ? OP_BAD : OP_##name,
+#define ROW_WITH_OPERAND(name, code, sel, ...)                                                                         \
+	[(sel) ? 256 : (code)] = (sel) ? OP_BAD : OP_##name, [(sel) ? 256 : (code) | BPF_X] = (sel) ? OP_BAD : OP_##name,
+#define ROW_ALU ROW_WITH_OPERAND
+#define ROW_JCC ROW_WITH_OPERAND
+#include "isa/ops.def"
+#undef ROW_WITH_OPERAND
+};
+STATIC_ASSERT(OP_COUNT <= 256, "an operation fits a byte");
+
+#define KEY(code, sel) ((u32)(code) << 16 | (u32)(sel))
+
+static enum bpf_op find(u8 code, u32 sel) {
+	if (!sel)
+		return unselected[code];
+	if (sel > 0xffff)
+		return OP_BAD;
+	switch (KEY(code, sel)) {
+#define ROW(name, code, sel, ...)                                                                                      \
+	case KEY(code, sel):                                                                                           \
+		return OP_##name;
+#define ROW_WITH_OPERAND(name, code, sel, ...)                                                                         \
+	case KEY(code, sel):                                                                                           \
+	case KEY((code) | BPF_X, sel):                                                                                 \
+		return OP_##name;
+#define ROW_ALU ROW_WITH_OPERAND
+#define ROW_JCC ROW_WITH_OPERAND
+#include "isa/ops.def"
+#undef ROW_WITH_OPERAND
+	}
+	return OP_BAD;
+}
+
+/* Which of the four fields select the row: they are neither operands nor reserved. */
+static u32 selecting_field(const struct op_row *row) {
+	switch (BPF_CLASS(row->code)) {
+	case BPF_ALU:
+	case BPF_ALU64:
+		return BPF_OP(row->code) == BPF_END ? FIELD_IMM : FIELD_OFF;
+	case BPF_STX:
+		return BPF_MODE(row->code) == BPF_ATOMIC ? FIELD_IMM : 0;
+	case BPF_JMP:
+		return BPF_OP(row->code) == BPF_CALL || BPF_OP(row->code) == BPF_JCOND ? FIELD_SRC : 0;
+	case BPF_LD:
+		return row->code == BPF_LD_IMM64 ? FIELD_SRC : 0;
+	}
+	return 0;
+}
+
+enum bpf_op insn_decode(const struct bpf_insn *insn) {
+	enum bpf_op op = find(insn->code, insn_selector(insn));
+	const struct op_row *row = &op_rows[op];
+	u32 fields = row->uses;
+	if (fields & FIELD_OPERAND)
+		fields |= insn_reg_form(insn) ? FIELD_SRC : FIELD_IMM;
+	u32 given = fields | selecting_field(row);
+	if (!(given & FIELD_DST) && insn->dst_reg)
+		return OP_BAD;
+	if (!(given & FIELD_SRC) && insn->src_reg)
+		return OP_BAD;
+	if (!(given & FIELD_OFF) && insn->off)
+		return OP_BAD;
+	if (!(given & FIELD_IMM) && insn->imm)
+		return OP_BAD;
+	if (insn->dst_reg >= MAX_BPF_REG || (insn->src_reg >= MAX_BPF_REG && (fields & FIELD_SRC)))
+		return OP_BAD;
+	if (op == OP_ADDR_SPACE_CAST && insn->imm != 1 && insn->imm != 1 << 16)
+		return OP_BAD;
+	return op;
+}
+
+struct bpf_insn insn_encode(enum bpf_op op, bool reg_form, u8 dst, u8 src, s16 off, s32 imm) {
+	ASSERT(op > OP_BAD && op < OP_COUNT);
+	const struct op_row *row = &op_rows[op];
+	struct bpf_insn insn = {.code = row->code};
+	u32 fields = row->uses;
+	if (fields & FIELD_OPERAND) {
+		fields |= reg_form ? FIELD_SRC : FIELD_IMM;
+		insn.code |= reg_form ? BPF_X : BPF_K;
+	}
+	switch (selecting_field(row)) {
+	case FIELD_SRC:
+		insn.src_reg = row->sel;
+		break;
+	case FIELD_OFF:
+		insn.off = row->sel;
+		break;
+	case FIELD_IMM:
+		insn.imm = row->sel;
+		break;
+	}
+	if (fields & FIELD_DST)
+		insn.dst_reg = dst;
+	if (fields & FIELD_SRC)
+		insn.src_reg = src;
+	if (fields & FIELD_OFF)
+		insn.off = off;
+	if (fields & FIELD_IMM)
+		insn.imm = imm;
+	return insn;
+}
