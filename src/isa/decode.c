@@ -87,7 +87,18 @@ static u32 selecting_field(const struct op_row *row) {
 	return 0;
 }
 
-enum bpf_op insn_decode(const struct bpf_insn *insn) {
+bool opcode_is_known(u8 code) {
+	static const bool known[256] = {
+#define ROW(name, code, ...) [code] = true,
+#define ROW_ALU(name, code, ...) [code] = true, [(code) | BPF_X] = true,
+#define ROW_JCC ROW_ALU
+#include "isa/ops.def"
+	    [BPF_JMP | BPF_CALL | BPF_X] = false, /* callx: in no kernel */
+	};
+	return known[code];
+}
+
+enum bpf_op insn_decode_fields(const struct bpf_insn *insn) {
 	enum bpf_op op = find(insn->code, insn_selector(insn));
 	const struct op_row *row = &op_rows[op];
 	u32 fields = row->uses;
@@ -98,13 +109,19 @@ enum bpf_op insn_decode(const struct bpf_insn *insn) {
 		return OP_BAD;
 	if (!(given & FIELD_SRC) && insn->src_reg)
 		return OP_BAD;
-	if (!(given & FIELD_OFF) && insn->off)
+	if (!(given & (FIELD_OFF | IGNORES_OFF)) && insn->off)
 		return OP_BAD;
 	if (!(given & FIELD_IMM) && insn->imm)
 		return OP_BAD;
-	if (insn->dst_reg >= MAX_BPF_REG || (insn->src_reg >= MAX_BPF_REG && (fields & FIELD_SRC)))
-		return OP_BAD;
 	if (op == OP_ADDR_SPACE_CAST && insn->imm != 1 && insn->imm != 1 << 16)
+		return OP_BAD;
+	return op;
+}
+
+enum bpf_op insn_decode(const struct bpf_insn *insn) {
+	enum bpf_op op = insn_decode_fields(insn);
+	bool src_is_reg = op_rows[op].uses & FIELD_SRC || (op_rows[op].uses & FIELD_OPERAND && insn_reg_form(insn));
+	if (insn->dst_reg >= MAX_BPF_REG || (src_is_reg && insn->src_reg >= MAX_BPF_REG))
 		return OP_BAD;
 	return op;
 }

@@ -30,6 +30,7 @@ enum {
 	FIELD_NEXT_IMM = 32, /* imm of the second slot */
 	READS_DST = 64, READS_SRC = 128, /* with FIELD_OPERAND: if it is a register */
 	READS_R0 = 256, WRITES_DST = 512, WRITES_SRC = 1024, WRITES_R0 = 2048, LOSES_R1_R5 = 4096,
+	IGNORES_OFF = 8192,  /* off means nothing, and yet Linux accepts any */
 };
 /* The sets that the rows use, by what they do. */
 enum {
@@ -44,7 +45,7 @@ enum {
 	USE_CALL = FIELD_IMM | WRITES_R0 | LOSES_R1_R5,
 	USE_CALL_KFUNC = USE_CALL | FIELD_OFF,
 	USE_CALL_REG = FIELD_DST | READS_DST | WRITES_R0 | LOSES_R1_R5,
-	USE_READS_R0 = READS_R0,
+	USE_EXIT = READS_R0 | IGNORES_OFF,
 	USE_LOAD = FIELD_DST | FIELD_SRC | FIELD_OFF | READS_SRC | WRITES_DST,
 	USE_STORE = FIELD_DST | FIELD_SRC | FIELD_OFF | READS_DST | READS_SRC,
 	USE_STORE_IMM = FIELD_DST | FIELD_IMM | FIELD_OFF | READS_DST,
@@ -66,6 +67,10 @@ extern const struct op_row op_rows[OP_COUNT];
 const char *op_group_name(enum op_group group);
 
 enum bpf_op insn_decode(const struct bpf_insn *insn);
+/* The same without the check of register numbers, which the kernel makes later. */
+enum bpf_op insn_decode_fields(const struct bpf_insn *insn);
+/* Is there a row, among those that kernels have, with this opcode byte? */
+bool opcode_is_known(u8 code);
 
 /* The row's instruction with these operands; fields that are not operands of the row are filled from the row (selector)
  * or zero. reg_form chooses the register operand in ALU and JCC rows. An lddw needs insn_encode_next for its second

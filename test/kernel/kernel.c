@@ -1,0 +1,84 @@
+#include "kernel.h"
+#include <errno.h>
+#include <linux/bpf.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static long sys_bpf(int cmd, union bpf_attr *attr) {
+	long r = syscall(SYS_bpf, cmd, attr, sizeof *attr);
+	return r < 0 ? -errno : r;
+}
+int kernel_load(const struct kernel_prog *p, char *log) {
+	union bpf_attr a;
+	memset(&a, 0, sizeof a);
+	a.prog_type = p->type ? p->type : BPF_PROG_TYPE_SOCKET_FILTER;
+	a.insns = (uintptr_t)p->insns;
+	a.insn_cnt = p->n;
+	a.license = (uintptr_t) "GPL";
+	a.fd_array = (uintptr_t)p->maps;
+	if (log)
+		log[0] = 0;
+	if (p->log_level) {
+		a.log_level = p->log_level;
+		a.log_buf = (uintptr_t)log;
+		a.log_size = KERNEL_LOG;
+	}
+	int r;
+	do
+		r = sys_bpf(BPF_PROG_LOAD, &a);
+	while (r == -EAGAIN);
+	return r;
+}
+int kernel_run(int prog, const void *packet, u32 size, u32 *result) {
+	union bpf_attr a;
+	memset(&a, 0, sizeof a);
+	a.test.prog_fd = prog;
+	a.test.data_in = (uintptr_t)packet;
+	a.test.data_size_in = size;
+	int r = sys_bpf(BPF_PROG_TEST_RUN, &a);
+	*result = a.test.retval;
+	return r;
+}
+int kernel_array(u32 value_size, u32 entries, const void *value) {
+	union bpf_attr a;
+	memset(&a, 0, sizeof a);
+	a.map_type = BPF_MAP_TYPE_ARRAY;
+	a.key_size = 4;
+	a.value_size = value_size;
+	a.max_entries = entries;
+	int map = sys_bpf(BPF_MAP_CREATE, &a);
+	if (map < 0 || !value)
+		return map;
+	u32 key = 0;
+	memset(&a, 0, sizeof a);
+	a.map_fd = map;
+	a.key = (uintptr_t)&key;
+	a.value = (uintptr_t)value;
+	int r = sys_bpf(BPF_MAP_UPDATE_ELEM, &a);
+	if (r < 0) {
+		close(map);
+		return r;
+	}
+	return map;
+}
+int kernel_map_read(int map, u32 index, void *value) {
+	union bpf_attr a;
+	memset(&a, 0, sizeof a);
+	a.map_fd = map;
+	a.key = (uintptr_t)&index;
+	a.value = (uintptr_t)value;
+	return sys_bpf(BPF_MAP_LOOKUP_ELEM, &a);
+}
+const char *kernel_missing(void) {
+	static const struct bpf_insn trivial[] = {{.code = 0xb7}, {.code = 0x95}};
+	int fd = kernel_load(&(struct kernel_prog){.insns = trivial, .n = 2}, NULL);
+	if (fd == -EPERM || fd == -EACCES)
+		return "bpf() not permitted here";
+	if (fd == -ENOSYS)
+		return "no bpf() here";
+	if (fd < 0)
+		return "bpf() does not load the simplest program";
+	close(fd);
+	return NULL;
+}
