@@ -45,7 +45,7 @@ struct btf {
 };
 
 /* Where the log of BTF_LOAD goes: pieces of text as the kernel would write them. error always gets the line that says
- * why a BTF was refused. */
+ * why a BTF was refused. Zeroed by the caller. */
 struct btf_log {
 	void (*write)(void *owner, const char *text); /* NULL: only error is kept */
 	void *owner;
