@@ -5,7 +5,6 @@
 #include "abi/dataplane.h"
 
 dataplane_fn *dataplane_function(enum dp_symbol symbol); /* NULL: exists in traced processes only */
-const char *dataplane_name(enum dp_symbol symbol);
 
 /* Gives back what an aborted run still holds: records of ring buffers are discarded, locks opened. */
 void run_release(struct skep_run *run);

@@ -1,10 +1,10 @@
 /* Arrays: array and per-CPU array. Values stand side by side, value_stride apart; a per-CPU array has one such plane for
- * each CPU. An index is compared with max_entries and then masked, so that not even a mispredicted path leaves the area.
- * Updates copy in place: nothing to lock, nothing to repair. */
+ * each CPU, map.off[MAP_CPU_PLANE] = round_up(max_entries * value_stride, 64) bytes apart. Updates copy in place: there is
+ * nothing to lock and nothing to repair. */
 #include "map/value.h"
 
 static ALWAYS_INLINE u8 *value_at(const struct map *map, u32 index) {
-	return map_values(map) + (u64)(index & map->index_mask) * map->value_stride;
+	return map_values(map) + (u64)index * map->value_stride;
 }
 u64 array_map_lookup_elem(DP_ARGS) {
 	const struct map *map = (const struct map *)r1;

@@ -22,8 +22,7 @@ int array_geometry(struct map *map) {
 	if (!percpu)
 		map->nr_cpus = 1;
 	ASSERT(map->nr_cpus >= 1);
-	/* The slots between max_entries and the mask exist: a masked index is always inside. */
-	u64 plane = round_up((slots * map->value_stride), 64);
+	u64 plane = round_up((u64)map->max_entries * map->value_stride, 64);
 	for (u32 i = 0; i < MAP_OFFS; i++)
 		map->off[i] = 0;
 	map->off[MAP_CPU_PLANE] = percpu ? plane : 0;
