@@ -125,7 +125,7 @@ UNIT_$(1) := $$(patsubst test/unit/%.c,$(O)/test/%,$$(wildcard test/unit/$(1)_*.
 $$(UNIT_$(1)): $(O)/test/%: test/unit/%.c test/unit/test.h $(BELOW_$(1):%=$(O)/lib/%.a)
 	$$(say) LD $$@
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(CPPFLAGS) -Itest/unit $$(ALL_CFLAGS) $$(LDFLAGS) -o $$@ $$< $(BELOW_$(1):%=$(O)/lib/%.a) $$(if $$(filter hook lib serve,$(1)),$(LIBS_hook)) $$(if $$(filter lib serve,$(1)),$(LIBS_lib)) $(LIBS_unit_$(1)) -lpthread
+	$$(Q)$$(CC) $$(CPPFLAGS) -Itest/unit $$(ALL_CFLAGS) $$(LDFLAGS) -o $$@ $$< $(BELOW_$(1):%=$(O)/lib/%.a) $$(if $$(filter hook lib serve,$(1)),$(LIBS_hook)) $$(if $$(filter lib serve,$(1)),$(LIBS_lib)) $$(LIBS_unit_$(1)) -lpthread
 .PHONY: unit-$(1)
 unit-$(1): $$(UNIT_$(1))
 	@for t in $$^; do $$$$t || exit 1; done

@@ -20,5 +20,12 @@ struct interp_env {
 	void *owner;
 	struct oracle *oracle; /* check concrete registers against the abstract states, or NULL */
 };
+/* What the address of a program in a prog_array is in an engine that interprets (in one that runs machine code it is
+ * the address of its tail entry). */
+struct interp_program {
+	const struct image *image;
+	const struct interp_env *env;
+};
+/* env is remembered by its address: it must live as long as the image. */
 u64 interp_run(const struct image *image, const struct interp_env *env, void *ctx, struct skep_run *run);
 #endif

@@ -1,0 +1,2 @@
+# exec: the encoder's test decodes with Zydis.
+LIBS_unit_exec := -lZydis

@@ -1,0 +1,253 @@
+/* Bytecode to machine operations, one block at a time. Nothing clever happens here: each instruction becomes one
+ * operation (a call perhaps several), which fold_emit simplifies on its way into the window. */
+#include "exec/jit/build.h"
+#include "exec/exec.h"
+#include <errno.h>
+
+static const u8 alu_code[16] = {
+	[BPF_ADD >> 4] = J_ADD, [BPF_SUB >> 4] = J_SUB, [BPF_MUL >> 4] = J_MUL, [BPF_DIV >> 4] = J_DIV,
+	[BPF_OR >> 4] = J_OR, [BPF_AND >> 4] = J_AND, [BPF_LSH >> 4] = J_LSH, [BPF_RSH >> 4] = J_RSH,
+	[BPF_MOD >> 4] = J_MOD, [BPF_XOR >> 4] = J_XOR, [BPF_ARSH >> 4] = J_ARSH,
+};
+static const u8 jump_pred[16] = {
+	[BPF_JEQ >> 4] = P_EQ, [BPF_JGT >> 4] = P_GT, [BPF_JGE >> 4] = P_GE, [BPF_JSET >> 4] = P_SET,
+	[BPF_JNE >> 4] = P_NE, [BPF_JSGT >> 4] = P_SGT, [BPF_JSGE >> 4] = P_SGE, [BPF_JLT >> 4] = P_LT,
+	[BPF_JLE >> 4] = P_LE, [BPF_JSLT >> 4] = P_SLT, [BPF_JSLE >> 4] = P_SLE,
+};
+
+static void build_end(struct jit *j, const struct bpf_insn *insn, u32 i) {
+	bool swap = BPF_CLASS(insn->code) == BPF_ALU64 || BPF_SRC(insn->code) == BPF_TO_BE;
+	struct jop op = jop_at(j, swap ? J_BSWAP : insn->imm == 16 ? J_MOVZX : J_MOV, i);
+	op.d = op.a = insn->dst_reg;
+	op.size = (u8)(insn->imm / 8);
+	op.wide = insn->imm == 64;
+	fold_emit(j, &op);
+}
+
+static void build_mov(struct jit *j, const struct bpf_insn *insn, u32 i) {
+	bool wide = BPF_CLASS(insn->code) == BPF_ALU64, reg = BPF_SRC(insn->code) == BPF_X;
+	struct jop op = jop_at(j, !reg ? J_IMM : insn->off ? J_MOVSX : J_MOV, i);
+	op.d = insn->dst_reg, op.wide = wide;
+	if (insn->off == BPF_ADDR_SPACE_CAST && reg)
+		j->error = -EOPNOTSUPP; /* no arenas in this engine */
+	if (!reg)
+		op.imm = wide ? (u64)(s64)insn->imm : (u32)insn->imm;
+	else
+		op.a = insn->src_reg, op.size = (u8)(insn->off / 8);
+	fold_emit(j, &op);
+}
+
+static void build_alu(struct jit *j, const struct bpf_insn *insn, u32 i) {
+	u8 kind = BPF_OP(insn->code);
+	if (kind == BPF_END) {
+		build_end(j, insn, i);
+		return;
+	}
+	if (kind == BPF_MOV) {
+		build_mov(j, insn, i);
+		return;
+	}
+	struct jop op = jop_at(j, kind == BPF_NEG ? J_NEG : alu_code[kind >> 4], i);
+	op.wide = BPF_CLASS(insn->code) == BPF_ALU64;
+	op.d = op.a = insn->dst_reg;
+	if (insn->off == 1 && kind != BPF_NEG)
+		op.code = kind == BPF_DIV ? J_SDIV : J_SMOD;
+	if (kind != BPF_NEG && BPF_SRC(insn->code) == BPF_X)
+		op.b = insn->src_reg;
+	else if (kind != BPF_NEG)
+		op.flags = JF_IMM, op.imm = op.wide ? (u64)(s64)insn->imm : (u32)insn->imm;
+	fold_emit(j, &op);
+}
+
+static void build_ldimm64(struct jit *j, const struct bpf_insn *insn, u32 i) {
+	struct jop op = jop_at(j, J_IMM, i);
+	op.d = insn->dst_reg;
+	op.imm = (u64)(u32)insn[1].imm << 32 | (u32)insn->imm;
+	switch (insn->src_reg) {
+	case 0:
+		break;
+	case BPF_PSEUDO_MAP_FD:
+	case BPF_PSEUDO_MAP_IDX:
+		op.code = J_ADDRESS, op.scale = RELOC_MAP, op.disp = insn->imm, op.imm = 0;
+		break;
+	case BPF_PSEUDO_MAP_VALUE:
+	case BPF_PSEUDO_MAP_IDX_VALUE:
+		op.code = J_ADDRESS, op.scale = RELOC_MAP_VALUE, op.disp = insn->imm, op.imm = (u32)insn[1].imm;
+		break;
+	case BPF_PSEUDO_FUNC: {
+		s64 t = (s64)i + 1 + insn->imm;
+		if (t < 0 || t >= j->x->n || !j->sub_of[t])
+			j->error = -EINVAL;
+		else
+			op.code = J_FUNC, op.imm = j->sub_of[t] - 1u;
+		break;
+	}
+	default:
+		j->error = -EOPNOTSUPP; /* kernel objects by BTF id have no address here */
+	}
+	if ((op.code == J_ADDRESS) && (u32)op.disp >= j->x->maps_n)
+		j->error = -EINVAL;
+	fold_emit(j, &op);
+}
+
+static void build_load(struct jit *j, const struct bpf_insn *insn, u32 i) {
+	bool sx = BPF_MODE(insn->code) == BPF_MEMSX;
+	u8 slot = slot_of(j, insn), size = (u8)insn_size_bytes(insn->code);
+	struct jop op = jop_at(j, sx ? J_LOADSX : J_LOAD, i);
+	op.d = insn->dst_reg, op.b = insn->src_reg, op.disp = insn->off, op.size = size;
+	if (slot != JREG_NONE)
+		op.code = sx ? J_MOVSX : J_MOV, op.a = slot, op.b = JREG_NONE, op.disp = 0, op.wide = sx || size == 8;
+	else if (j->x->facts[i].probe)
+		op.code = J_PROBE, op.flags = sx ? JF_SIGNED : 0;
+	fold_emit(j, &op);
+}
+
+static void build_store(struct jit *j, const struct bpf_insn *insn, u32 i) {
+	bool imm = BPF_CLASS(insn->code) == BPF_ST;
+	u8 slot = slot_of(j, insn), size = (u8)insn_size_bytes(insn->code);
+	struct jop op = jop_at(j, J_STORE, i);
+	op.b = insn->dst_reg, op.disp = insn->off, op.size = size;
+	if (imm)
+		op.flags = JF_IMM, op.imm = (u64)(s64)insn->imm;
+	else
+		op.a = insn->src_reg;
+	if (slot != JREG_NONE) {
+		op.code = imm ? J_IMM : J_MOV, op.d = slot, op.b = JREG_NONE, op.disp = 0, op.flags = 0;
+		op.wide = size == 8;
+		if (imm && size == 4)
+			op.imm = (u32)op.imm;
+	}
+	fold_emit(j, &op);
+}
+
+static void build_atomic(struct jit *j, const struct bpf_insn *insn, u32 i) {
+	struct jop op = jop_at(j, J_ATOMIC, i);
+	op.size = (u8)insn_size_bytes(insn->code), op.wide = op.size == 8;
+	op.b = insn->dst_reg, op.disp = insn->off, op.imm = (u32)insn->imm, op.a = insn->src_reg;
+	if (insn->imm == BPF_LOAD_ACQ)
+		op.code = J_LOAD, op.d = insn->dst_reg, op.b = insn->src_reg, op.a = JREG_NONE;
+	else if (insn->imm == BPF_STORE_REL)
+		op.code = J_STORE;
+	else if (insn->imm == BPF_CMPXCHG)
+		op.d = 0;
+	else if (insn->imm & BPF_FETCH)
+		op.d = insn->src_reg;
+	/* load-acquire and store-release are plain moves on x86-64; a machine where they are not needs a flag here */
+	fold_emit(j, &op);
+}
+
+static void build_meter(struct jit *j, u32 i) {
+	if (!(j->flags & IMAGE_METERED))
+		return;
+	struct jop op = jop_at(j, J_METER, i);
+	op.imm = meter_cost(j->x, i);
+	fold_emit(j, &op);
+}
+
+static void build_jump(struct jit *j, const struct bpf_insn *insn, const struct jblock *b, u32 i) {
+	bool metered = j->flags & IMAGE_METERED && j->x->facts[i].back_edge;
+	if (insn_is_goto(insn)) {
+		if (metered)
+			build_meter(j, i);
+		return; /* the end of the block says where it goes */
+	}
+	struct jop op = jop_at(j, J_JCC, i);
+	if (BPF_OP(insn->code) == BPF_JCOND) {
+		op.code = J_MAY_GOTO;
+	} else {
+		op.pred = jump_pred[BPF_OP(insn->code) >> 4];
+		op.wide = BPF_CLASS(insn->code) == BPF_JMP;
+		op.a = insn->dst_reg;
+		if (BPF_SRC(insn->code) == BPF_X)
+			op.b = insn->src_reg;
+		else
+			op.flags = JF_IMM, op.imm = op.wide ? (u64)(s64)insn->imm : (u32)insn->imm;
+	}
+	op.target = b->taken;
+	if (metered && op.code == J_JCC)
+		op.flags |= JF_ABORT, op.meter = MIN(meter_cost(j->x, i), (u32)INT32_MAX);
+	fold_emit(j, &op);
+}
+
+static void build_call(struct jit *j, const struct bpf_insn *insn, u32 i) {
+	if (insn->src_reg == 0) {
+		build_helper(j, i);
+	} else if (insn->src_reg == BPF_PSEUDO_CALL) {
+		s64 t = (s64)i + 1 + insn->imm;
+		if (t < 0 || t >= j->x->n || !j->sub_of[t]) {
+			j->error = -EINVAL;
+			return;
+		}
+		build_meter(j, i);
+		struct jop op = jop_at(j, J_LOCAL, i);
+		op.d = 0, op.imm = j->sub_of[t] - 1u;
+		op.flags = j->may_abort[op.imm] ? JF_ABORT : 0;
+		fold_emit(j, &op);
+	} else {
+		j->error = -EOPNOTSUPP; /* kernel functions have no implementation here */
+	}
+}
+
+static void build_insn(struct jit *j, const struct jblock *b, u32 i) {
+	const struct bpf_insn *insn = &j->x->insns[i];
+	switch (BPF_CLASS(insn->code)) {
+	case BPF_ALU:
+	case BPF_ALU64:
+		build_alu(j, insn, i);
+		break;
+	case BPF_LDX:
+		build_load(j, insn, i);
+		break;
+	case BPF_ST:
+		build_store(j, insn, i);
+		break;
+	case BPF_STX:
+		if (BPF_MODE(insn->code) == BPF_ATOMIC)
+			build_atomic(j, insn, i);
+		else
+			build_store(j, insn, i);
+		break;
+	case BPF_LD:
+		if (insn_is_ldimm64(insn))
+			build_ldimm64(j, insn, i);
+		else
+			j->error = -EOPNOTSUPP; /* packet loads are rewritten before they come here */
+		break;
+	default:
+		if (insn->code == (BPF_JMP | BPF_EXIT)) {
+			struct jop op = jop_at(j, J_EXIT, i);
+			fold_emit(j, &op);
+		} else if (insn->code == (BPF_JMP | BPF_CALL)) {
+			build_call(j, insn, i);
+		} else if (BPF_OP(insn->code) == BPF_CALL || BPF_OP(insn->code) == BPF_EXIT) {
+			j->error = -EOPNOTSUPP; /* callx */
+		} else {
+			build_jump(j, insn, b, i);
+		}
+	}
+}
+
+void build_block(struct jit *j, u32 block, bool follows) {
+	struct jblock *b = &j->f.blocks[block];
+	if (!follows)
+		build_flush(j);
+	ASSERT(follows || j->n == 1);
+	if (!follows) {
+		if (b->loop_head)
+			code_fix(&j->code, FIX_ALIGN, 16, 0);
+		code_bind(&j->code, j->f.first_label + block);
+	}
+	scan_live(j, block);
+	for (u32 i = b->start; i < b->end && !j->error; i++)
+		if (!(j->mark[i] & MARK_SECOND_SLOT))
+			build_insn(j, b, i);
+	if (b->fall == NO_BLOCK && b->taken == NO_BLOCK)
+		return;
+	/* Where it goes on: the block that is not the target of the last conditional jump. */
+	u32 last = block_last(j, b), to = b->fall != NO_BLOCK ? b->fall : b->taken;
+	if (to != j->next_block) {
+		struct jop op = jop_at(j, J_JMP, last);
+		op.target = to;
+		fold_emit(j, &op);
+	}
+}

@@ -1,0 +1,124 @@
+/* Tier 1: the driver.
+ *
+ *   for each subprogram
+ *       scan        blocks, edges, slots, liveness                                           scan.c
+ *       begin       frame and prologue                                                       x64/target.c
+ *       for each block, in layout order
+ *           build   instructions become operations in the window, simplified on the way      build.c call.c fold.c
+ *           flush   each operation that is left becomes machine code                         x64/lower.c
+ *       end         cold paths                                                               x64/target.c
+ *   callback entries
+ *   assemble        sizes of jumps, final bytes, relocations, lines                          code.c
+ *
+ * One pass over the bytecode: no IR of the whole function, no allocation of registers, no iteration but liveness over the
+ * blocks. The memory of a compilation is a few bytes for each instruction plus one window.
+ *
+ * Rules. Only the machine's files know machine registers. Only fold.c removes or changes operations. What an instruction
+ * means is in isa/sem.h; test/unit/exec_*.c hold the two together. */
+#include "exec/jit/jit.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXTRA_LABELS = 2 }; /* of a function, after those of its blocks: exit with r0 = 0, out of budget */
+
+static int jit_init(struct jit *j, const struct image *image, const struct jit_machine *m, u32 features) {
+	const struct xlated *x = image->xlated;
+	*j = (struct jit){.x = x, .m = m, .flags = image->flags, .features = features};
+	u64 n = MAX(x->n, 1u);
+	j->block_of = malloc(n * sizeof *j->block_of);
+	j->live = malloc(n * sizeof *j->live);
+	j->mark = calloc(n, 1);
+	j->sub_of = calloc(n, sizeof *j->sub_of);
+	j->may_abort = calloc(MAX(x->subprogs_n, 1u), 1);
+	j->n = 1;
+	bool ok = code_init(&j->code, (u32)MIN(n * 6 + 1024, (u64)1 << 30));
+	return ok && j->block_of && j->live && j->mark && j->sub_of && j->may_abort ? 0 : -ENOMEM;
+}
+
+static void jit_free(struct jit *j) {
+	free(j->block_of);
+	free(j->live);
+	free(j->mark);
+	free(j->sub_of);
+	free(j->may_abort);
+	vec_free_memory(j->f.blocks);
+	code_free(&j->code);
+}
+
+/* Which subprograms may come back with a status: they test it themselves, or call one that does. Calls go deeper by one
+ * at a time and the depth is bounded (RUN_STACK_FRAMES_MAX), so that few rounds suffice; a round too few is found out. */
+static void find_aborts(struct jit *j) {
+	const struct xlated *x = j->x;
+	bool changed = true;
+	while (changed) {
+		changed = false;
+		for (u32 s = 0; s < x->subprogs_n; s++) {
+			bool may = j->flags & IMAGE_METERED;
+			for (u32 i = x->subprogs[s].start; i < x->subprogs[s].end && !may && !j->may_abort[s]; i++) {
+				const struct bpf_insn *insn = &x->insns[i];
+				s64 t = (s64)i + 1 + insn->imm;
+				may = x->facts[i].may_abort || x->facts[i].callback ||
+				      (insn_is_pseudo_call(insn) && t >= 0 && t < x->n && j->sub_of[t] &&
+				       j->may_abort[j->sub_of[t] - 1]);
+			}
+			changed |= may && !j->may_abort[s];
+			j->may_abort[s] |= may;
+		}
+	}
+}
+
+static int compile_function(struct jit *j, u32 subprog) {
+	int r = scan_function(j, subprog);
+	if (r)
+		return r;
+	struct jfunc *f = &j->f;
+	f->first_label = code_labels(&j->code, f->blocks_n + EXTRA_LABELS);
+	if (j->code.failed)
+		return -ENOMEM;
+	code_bind(&j->code, j->sub_labels + 2 * subprog);
+	code_line(&j->code, f->start);
+	j->m->begin(j);
+	for (u32 b = 0, next; b < f->blocks_n && !j->error; b = next) {
+		for (next = b + 1; next < f->blocks_n && !f->blocks[next].preds; next++)
+			;
+		j->next_block = next < f->blocks_n ? next : NO_BLOCK;
+		build_block(j, b, false);
+	}
+	build_flush(j);
+	j->m->end(j);
+	return j->error;
+}
+
+int jit_compile(struct image *image, const struct jit_machine *m, u32 features) {
+	struct jit *j = malloc(sizeof *j);
+	u32 off[1] = {0};
+	if (!j)
+		return -ENOMEM;
+	const struct xlated *x = image->xlated;
+	int r = jit_init(j, image, m, features);
+	for (u32 s = 0; s < x->subprogs_n && !r; s++) {
+		if (x->subprogs[s].start >= x->n)
+			r = -EINVAL;
+		else
+			j->sub_of[x->subprogs[s].start] = (u16)(s + 1);
+	}
+	if (!r) {
+		find_aborts(j);
+		j->sub_labels = code_labels(&j->code, 2 * x->subprogs_n);
+	}
+	for (u32 s = 0; s < x->subprogs_n && !r; s++)
+		r = compile_function(j, s);
+	for (u32 s = 0; s < x->subprogs_n && !r; s++)
+		j->m->callback_entry(j, s);
+	if (!r)
+		r = code_assemble(&j->code, m->code, image, off, 1);
+	if (!r) {
+		ASSERT(j->sub_labels == 0);
+		image->entry = image->tail_entry = off[0];
+		ASSERT(image->entry < image->code_size);
+	}
+	jit_free(j);
+	free(j);
+	return r;
+}

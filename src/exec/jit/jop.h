@@ -1,0 +1,79 @@
+/* Machine operations: what stands between bytecode and machine code in tier 1.
+ *
+ *     bytecode ──build──► jops of one window (at most WINDOW, in an array) ──lower──► machine code
+ *                fold.c simplifies while building
+ *
+ * A jop has up to three register operands, an addressing mode and an immediate, so that it can say what two or three
+ * BPF instructions say and what one machine instruction can do: r = a + b, r = rotl(a, 13), load [a + x*8 + 16].
+ * Registers are the BPF registers 0..10 and, from JREG_SLOT on, stack slots that live in spare machine registers. Every
+ * register has one home in the machine for the whole function: there is no allocation, only fewer and better operations.
+ *
+ * Address: [b + x << scale + disp], x JREG_NONE: no index. JREG_FP as b is the frame pointer. */
+#ifndef SKEP_JIT_JOP_H
+#define SKEP_JIT_JOP_H
+#include "base/base.h"
+
+enum jop_code {
+	J_NOP,
+	/* d = a op (imm or b or memory): BINARY. Width by `wide`; a narrow result is zero-extended. */
+	J_ADD, J_SUB, J_MUL, J_OR, J_AND, J_XOR, J_LSH, J_RSH, J_ARSH, J_ROL, J_DIV, J_MOD, J_SDIV, J_SMOD,
+	/* d = op a: UNARY */
+	J_MOV,   /* narrow: zero-extended */
+	J_MOVSX, /* sign-extends the low `size` bytes to 64 (wide) or 32 bits */
+	J_MOVZX, /* zero-extends the low 2 bytes */
+	J_NEG,
+	J_BSWAP, /* swaps the low `size` bytes, zero-extended */
+	J_IMM,   /* d = imm */
+	J_ADDRESS, /* d = relocated address: kind scale, index disp, addend imm */
+	J_FUNC,  /* d = callback entry of subprogram imm */
+	J_LEA,   /* d = address, 64 bits */
+	J_SELECT, /* d = (a pred (b or imm)) ? x : d */
+	J_LAST_PURE = J_SELECT, /* up to here: nothing but d changes, nothing but registers is read, but for memory operands */
+	J_LOAD,  /* d = memory of `size` bytes, zero-extended */
+	J_LOADSX, /* d = memory, sign-extended to 64 bits */
+	J_LOADBE, /* d = memory of 4 or 8 bytes, byte-swapped */
+	J_STORE, /* memory = a, or imm with JF_IMM */
+	J_RMW,   /* memory = memory op (a or imm): the operation in pred */
+	J_ATOMIC, /* atomic operation imm (as in bytecode) on memory with a */
+	J_PROBE, /* d = memory that may be absent (0 then), zero-extended; JF_SIGNED: sign-extended */
+	J_JCC,   /* if (a pred (b, imm or memory)) goto block `target`, else on; JF_ABORT: metered */
+	J_JMP,   /* goto block `target` */
+	J_METER, /* subtracts imm from the budget, ends the run when it is exhausted */
+	J_MAY_GOTO,
+	J_CALL,  /* helper imm through data plane symbol disp; JF_ABORT: test the status */
+	J_LOCAL, /* subprogram imm */
+	J_TAIL,  /* tail call */
+	J_CPU,   /* r0 = run->cpu */
+	J_ARRAY, /* r0 = address of value *(u32 *)r2 of array maps[disp], or 0 */
+	J_EXIT,
+};
+
+/* Predicates, as BPF names them. */
+enum jop_pred { P_EQ, P_NE, P_GT, P_GE, P_LT, P_LE, P_SGT, P_SGE, P_SLT, P_SLE, P_SET, P_CLEAR };
+static inline u8 pred_invert(u8 p) {
+	static const u8 inverse[] = {P_NE, P_EQ, P_LE, P_LT, P_GE, P_GT, P_SLE, P_SLT, P_SGE, P_SGT, P_CLEAR, P_SET};
+	return inverse[p];
+}
+static inline u8 pred_swap(u8 p) {
+	static const u8 swapped[] = {P_EQ, P_NE, P_LT, P_LE, P_GT, P_GE, P_SLT, P_SLE, P_SGT, P_SGE, P_SET, P_CLEAR};
+	return swapped[p];
+}
+
+enum { JREG_FP = 10, JREG_SLOT = 11, JREGS = 16, JREG_NONE = 0xff };
+enum { JF_IMM = 1, JF_MEM = 2, JF_ABORT = 4, JF_SIGNED = 8 };
+
+struct jop {
+	u8 code, flags, size, pred;
+	bool wide;
+	u8 d, a, b, x, scale;
+	u16 live; /* registers read later: bit set, after this operation */
+	s32 disp;
+	u32 insn; /* xlated index */
+	u64 imm;
+	u32 target; /* block of a jump; J_ARRAY: entries */
+	u32 meter;  /* metered JCC: cost of the jump taken; J_ARRAY: bytes from value to value */
+	/* Bookkeeping of fold.c: which definition each operand is, how often this one is used, what it replaced. */
+	u16 va, vb, vx, vd, prev;
+	u8 uses;
+};
+#endif
