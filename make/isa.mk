@@ -1,5 +1,5 @@
 # Comparison of the isa room with the running kernel; the tests skip where bpf() is missing.
-KERNEL_isa := $(O)/test/kernel/valid
+KERNEL_isa := $(O)/test/kernel/valid $(O)/test/kernel/disasm
 $(O)/test/kernel/%: test/kernel/%.c test/kernel/kernel.c test/kernel/kernel.h test/unit/test.h $(O)/lib/isa.a $(O)/lib/base.a
 	$(say) LD $@
 	@mkdir -p $(@D)

@@ -58,6 +58,7 @@ struct skep_run {
 	const void *image;          /* identity of the running program: struct image in the library, its id in targets */
 	u64 cookie;                 /* bpf_get_attach_cookie */
 	void *ctx;                  /* as given to the program */
+	u64 random;                 /* of get_prandom_u32: any content */
 	struct run_held held[RUN_HELD_MAX];
 };
 
@@ -66,12 +67,15 @@ struct skep_run {
  * process only. Zeroed fields mean «ask the system». */
 struct run_env {
 	int (*clock_gettime)(int clock, void *timespec); /* the vDSO's, or NULL: system call */
-	void *trace;   /* ring of bpf_printk lines: a ring buffer area with one producer lock, or NULL: dropped and counted */
+	const void *trace; /* bpf_printk lines: struct map of a ring buffer, one record a line; NULL: dropped and counted */
 	u64 *counters; /* RUN_COUNTERS cells, shared and hostile: statistics only */
 	u32 nr_cpus;   /* possible CPUs: the stride count of every per-CPU value */
 	u32 pid;       /* namespace-local process id, 0 = ask */
 	u64 fake_clock_ns; /* tests: 0 = real time */
+	u32 participant; /* who writes into shared areas: see map/map.h; 0 = PARTICIPANT_ANY */
+	u32 flags;       /* enum run_env_flag */
 };
+enum run_env_flag { RUN_NO_SYSCALLS = 1 /* a seccomp filter may kill: reads of foreign memory are -EFAULT */ };
 enum run_counter { COUNT_RUNS, COUNT_RECURSION, COUNT_LOST_TRACE, COUNT_LOST_RINGBUF, COUNT_ABORTED, COUNT_UNREACHABLE,
                    RUN_COUNTERS };
 

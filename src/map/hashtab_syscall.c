@@ -1,0 +1,234 @@
+/* The control plane of hashes: creation, what bpf(2) asks for, and the check that follows a death. */
+#include "map/control.h"
+#include "map/hashtab.h"
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { KMALLOC_MAX = 4 << 20, KERNEL_ELEM = 48 }; /* the kernel's limits: largest allocation, its element header */
+
+static int geometry(struct map *map) {
+	bool percpu = map->type == BPF_MAP_TYPE_PERCPU_HASH;
+	u32 allowed = BPF_F_NO_PREALLOC | BPF_F_NUMA_NODE | BPF_F_ZERO_SEED | MAP_ACCESS_FLAGS;
+	if (map->map_flags & ~allowed || !map_access_flags_ok(map->map_flags) ||
+	    (percpu && map->map_flags & BPF_F_NUMA_NODE))
+		return -EINVAL;
+	if (!map->max_entries || !map->key_size || !map->value_size)
+		return -EINVAL;
+	if ((u64)map->key_size + map->value_size >= KMALLOC_MAX - KERNEL_ELEM)
+		return -E2BIG;
+	if (percpu && round_up(map->value_size, 8) > MAP_PCPU_VALUE_MAX)
+		return -E2BIG;
+	u64 buckets = map_round_up_power(map->max_entries);
+	if (buckets > UINT_MAX / 16 || map->max_entries >= HTAB_INDEX)
+		return -E2BIG;
+	if (!percpu)
+		map->nr_cpus = 1;
+	ASSERT(map->nr_cpus >= 1);
+	map->buckets = buckets;
+	map->value_stride = round_up(map->value_size, 8);
+	map->elem_size = HTAB_HEADER + round_up(map->key_size, 8) + (percpu ? 0 : map->value_stride);
+	u64 words = (map->max_entries + 63) / 64, at = 0;
+	for (u32 i = 0; i < MAP_OFFS; i++)
+		map->off[i] = 0;
+	map->off[HASH_HEADER] = at;
+	map->off[HASH_BUCKETS] = at = at + HTAB_HEADER_SIZE;
+	map->off[HASH_USED] = at = round_up(at + buckets * 8, 64);
+	map->off[HASH_SUMMARY] = at = round_up(at + words * 8, 64);
+	map->off[HASH_ELEMS] = at = round_up(at + (words + 63) / 64 * 8, 64);
+	at = round_up(at + (u64)map->max_entries * map->elem_size, 64);
+	if (percpu) {
+		map->off[MAP_VALUES] = at;
+		map->off[MAP_CPU_PLANE] = round_up((u64)map->max_entries * map->value_stride, 64);
+		at += map->nr_cpus * map->off[MAP_CPU_PLANE];
+	}
+	map->area_size = round_up(at, 4096);
+	map->data_size = 0;
+	map->seed = 0;
+	if (!(map->map_flags & BPF_F_ZERO_SEED) && getrandom(&map->seed, sizeof map->seed, 0) != sizeof map->seed)
+		return -EAGAIN;
+	return 0;
+}
+/* Numbers beyond max_entries are never free; cursors stand apart. */
+static int init(struct map *map) {
+	ASSERT(map->area && map->buckets);
+	u32 words = (map->max_entries + 63) / 64;
+	u64 *used = (u64 *)(map->area + map->off[HASH_USED]), *summary = (u64 *)(map->area + map->off[HASH_SUMMARY]);
+	if (map->max_entries % 64)
+		used[words - 1] = ~0ull << (map->max_entries % 64);
+	if (words % 64)
+		summary[words / 64] = ~0ull << (words % 64);
+	for (u32 i = 0; i < HTAB_CURSORS; i++)
+		*(u32 *)(map->area + map->off[HASH_HEADER] + i * HTAB_CURSOR_SIZE) = i % words;
+	return 0;
+}
+
+static int lookup(const struct map *map, const void *key, void *value, u64 flags) {
+	for (u32 tries = 0; tries < HTAB_TRIES; tries++) {
+		struct htab_walk w;
+		int error = htab_lookup(map, key, &w);
+		if (error)
+			return error;
+		if (!htab_pin(map, w.i, w.link))
+			continue;
+		if (flags & BPF_F_LOCK) {
+			u8 *from = htab_value(map, w.i, map->key_size, 0);
+			error = copy_value_locked(map, value, from, from, map_participant(map, NULL));
+		} else {
+			htab_copy_out(map, w.i, value);
+		}
+		htab_unpin(map, w.i);
+		return error;
+	}
+	return -EBUSY;
+}
+static int update(const struct map *map, const void *key, const void *value, u64 flags) {
+	return htab_update(map, key, value, flags, map_participant(map, NULL), htab_is_percpu(map) ? HTAB_ALL_CPUS : 0);
+}
+static int delete(const struct map *map, const void *key) {
+	return htab_delete(map, key, NULL, map_participant(map, NULL));
+}
+/* In the order of the elements' numbers. As in the kernel, a key that is not there means: from the start. */
+static int get_next_key(const struct map *map, const void *key, void *next) {
+	struct htab_walk w;
+	u32 after = key && htab_lookup(map, key, &w) == 0 ? w.i : 0;
+	u32 i = htab_next_live(map, after);
+	if (!i)
+		return -ENOENT;
+	memcpy(next, htab_elem(map, i)->key, map->key_size);
+	return 0;
+}
+static int lookup_and_delete(const struct map *map, const void *key, void *value, u64 flags) {
+	return htab_delete(map, key, value, map_participant(map, NULL));
+}
+static u32 count(const struct map *map) {
+	u32 n = 0;
+	const u64 *used = (const u64 *)(map->area + map->off[HASH_USED]);
+	for (u32 i = 0; i < (map->max_entries + 63) / 64; i++)
+		n += __builtin_popcountll(READ_ONCE(used[i]));
+	u32 beyond = -map->max_entries % 64;
+	return n >= beyond ? MIN(n - beyond, map->max_entries) : 0;
+}
+
+/* == The check == */
+
+/* Is element i in the chain of its key? 1 live, 2 marked, 0 no, -1 the area is damaged. */
+static int reachable(const struct map *map, u32 i) {
+	struct htab_elem *e = htab_elem(map, i);
+	u64 hash = htab_hash(e->key, map->key_size, map->seed);
+	u64 *bucket = (u64 *)(map->area + map->off[HASH_BUCKETS]) + (hash & (map->buckets - 1));
+	for (u32 tries = 0; tries < HTAB_TRIES; tries++) {
+		u64 *at = bucket, at_word = load_acquire(bucket), word = at_word;
+		for (u32 n = 0; n < HTAB_CHAIN; n++) {
+			u32 next = htab_next(word);
+			if (next - 1 >= map->max_entries)
+				return next ? -1 : 0;
+			u64 link = load_acquire(&htab_elem(map, next)->link);
+			__atomic_thread_fence(__ATOMIC_ACQUIRE);
+			if (READ_ONCE(*at) != at_word)
+				goto again;
+			if (next == i)
+				return htab_state(link) == HTAB_LIVE ? 1 : 2;
+			if (htab_state(link) == HTAB_LIVE)
+				at = &htab_elem(map, next)->link, at_word = link;
+			word = link;
+		}
+		return -1;
+	again:;
+	}
+	return -1;
+}
+/* One element whose owner is dead, or that is pinned while nobody but us lives. */
+static const char *repair(const struct map *map, u32 i, u64 claim, bool others) {
+	struct htab_elem *e = htab_elem(map, i);
+	int at = reachable(map, i);
+	if (at < 0)
+		return "a chain is damaged";
+	u64 hash = htab_hash(e->key, map->key_size, map->seed);
+	if (at == 2) {
+		htab_clean(map, (u64 *)(map->area + map->off[HASH_BUCKETS]) + (hash & (map->buckets - 1)),
+		           map_participant(map, NULL));
+		claim = READ_ONCE(e->claim);
+		if (!(claim & CLAIM_RETIRED))
+			return NULL;
+	}
+	u64 pins = others ? claim & CLAIM_PINS : 0;
+	if (at == 1) /* it belongs to all: a number in it must not keep its owner's number from being used again */
+		cas(&e->claim, claim, (claim & ~(CLAIM_OWNER | CLAIM_PINS)) | pins | PARTICIPANT_ANY);
+	else if (!pins && cas(&e->claim, claim, htab_claim_free(claim)))
+		htab_free_bit(map, i);
+	return NULL;
+}
+/* Chains lead to live elements with keys of their bucket, each once. */
+static const char *check_bucket(const struct map *map, u32 b, u8 *seen) {
+	u64 word = load_acquire((u64 *)(map->area + map->off[HASH_BUCKETS]) + b);
+	for (u32 n = 0; htab_next(word); n++) {
+		u32 i = htab_next(word);
+		if (i - 1 >= map->max_entries)
+			return "a chain leads out of the map";
+		if (n >= HTAB_CHAIN)
+			return "a chain does not end";
+		struct htab_elem *e = htab_elem(map, i);
+		word = load_acquire(&e->link);
+		if (htab_state(word) != HTAB_LIVE && htab_state(word) != HTAB_MARKED)
+			return "an unused element is in a chain";
+		if ((htab_hash(e->key, map->key_size, map->seed) & (map->buckets - 1)) != b)
+			return "a key is in the wrong chain";
+		if (htab_state(word) != HTAB_LIVE)
+			continue;
+		struct htab_walk w;
+		if (seen[i / 8] & 1 << i % 8 || (htab_lookup(map, e->key, &w) == 0 && w.i != i))
+			return "a key is there twice";
+		seen[i / 8] |= 1 << i % 8;
+		if (!(READ_ONCE(e->claim) & CLAIM_OWNER))
+			return "a key's element counts as free";
+	}
+	return NULL;
+}
+static int check(const struct map *map, bool (*alive)(u32 owner), const char **why) {
+	bool others = alive(0);
+	*why = NULL;
+	for (u32 i = 1; i <= map->max_entries && !*why; i++) {
+		struct htab_elem *e = htab_elem(map, i);
+		u64 claim = READ_ONCE(e->claim);
+		u32 owner = claim & CLAIM_OWNER;
+		if (owner && map->spin_lock >= 0)
+			value_lock_repair(map, htab_value(map, i, map->key_size, 0), alive);
+		if ((owner && owner != PARTICIPANT_ANY && !alive(owner)) || (claim & (CLAIM_PINS | CLAIM_RETIRED) && !others))
+			*why = repair(map, i, claim, others);
+		if (!(u32)__atomic_load_n(&e->claim, __ATOMIC_SEQ_CST))
+			htab_free_bit(map, i);
+	}
+	/* The structure is looked at as a whole only when nobody changes it meanwhile. */
+	u8 *seen = !*why && !others ? calloc(1, map->max_entries / 8 + 1) : NULL;
+	for (u32 b = 0; seen && b < map->buckets && !*why; b++)
+		*why = check_bucket(map, b, seen);
+	free(seen);
+	return *why ? -EIO : 0;
+}
+
+const struct map_ops htab_map_ops = {
+    .type = BPF_MAP_TYPE_HASH,
+    .geometry = geometry,
+    .init = init,
+    .lookup = lookup,
+    .update = update,
+    .delete = delete,
+    .get_next_key = get_next_key,
+    .lookup_and_delete = lookup_and_delete,
+    .count = count,
+    .check = check,
+};
+const struct map_ops htab_percpu_map_ops = {
+    .type = BPF_MAP_TYPE_PERCPU_HASH,
+    .geometry = geometry,
+    .init = init,
+    .lookup = lookup,
+    .update = update,
+    .delete = delete,
+    .get_next_key = get_next_key,
+    .lookup_and_delete = lookup_and_delete,
+    .count = count,
+    .check = check,
+};
