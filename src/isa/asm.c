@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ASM_REPEAT_MAX = 1 << 20 }; /* slots of a program that .repeat makes */
+
 struct name {
 	const char *at;
 	u32 length;
@@ -440,6 +442,25 @@ static int directive(struct assembler *a, const char *at) {
 	return emit(a, insn);
 }
 
+/* .repeat 33000 r0 += 1: for programs whose length is the point. */
+static int repeat(struct assembler *a, const char *at) {
+	struct match m = {.at = at, .end = a->end};
+	s64 times;
+	bool hex;
+	if (!read_signed(&m, 32, false, &times, &hex) || times < 1 || times > ASM_REPEAT_MAX)
+		return fail(a, at, "a number from 1 to %d must follow .repeat", ASM_REPEAT_MAX);
+	u32 first = a->out->insns.n, fixups = a->fixups.n;
+	int r = statement(a, skip_blanks(m.at, m.end));
+	u32 slots = a->out->insns.n - first;
+	if (!r && a->fixups.n != fixups)
+		return fail(a, m.at, "what .repeat repeats cannot name a label");
+	if (!r && slots * (u64)times + first > ASM_REPEAT_MAX)
+		return fail(a, at, "more than %d slots", ASM_REPEAT_MAX);
+	for (s64 k = 1; k < times && !r; k++)
+		for (u32 i = 0; i < slots && !r; i++)
+			r = emit(a, a->out->insns.at[first + i]);
+	return r;
+}
 static int compare_names(struct name x, struct name y) {
 	int c = memcmp(x.at, y.at, MIN(x.length, y.length));
 	return c ? c : (x.length > y.length) - (x.length < y.length);
@@ -524,6 +545,8 @@ static int assemble_line(struct assembler *a, const char *at, const char *end) {
 		return r;
 	if (end - p > 6 && !memcmp(p, ".insn", 5) && is_blank(p[5]))
 		return directive(a, skip_blanks(p + 5, end));
+	if (end - p > 8 && !memcmp(p, ".repeat", 7) && is_blank(p[7]))
+		return repeat(a, skip_blanks(p + 7, end));
 	return statement(a, p);
 }
 static int apply_fixups(struct assembler *a) {

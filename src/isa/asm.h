@@ -9,6 +9,7 @@
  *             r2 = subprog[square]     the address of a subprogram
  *     out:    r0 = 0                   decimal: a move with sign extension; 0x…, «ll» or too large: lddw, two slots
  *             .insn 0x07 dst=1 off=1   any bits, fields not named are 0
+ *             .repeat 40000 r0 += 1            so many times
  *             exit
  *
  * A prefix "12: (b7) " is skipped, so the instruction lines of a verifier log can be given back. Registers are r0…r10 and

@@ -1,6 +1,13 @@
-/* The text column of ops.def, read forwards. A log prints an instruction before the verifier judges it, so this takes
- * bits that mean nothing too, and says of them what Linux 6.18 says: reserved fields are not shown, a few opcodes have
- * special forms, the rest is BUG_xx. printed_as finds the row whose text the kernel would use. */
+/* The text column of ops.def, read forwards.
+ *
+ *     insn ──printed_as──► row ──its text, each $field filled──► "r1 = *(u64 *)(r1 +8)"
+ *              └─ none: special() or BUG_xx
+ *
+ * A log prints an instruction before the verifier judges it, so this takes bits that mean nothing too, and says of them
+ * what Linux 6.18 says: reserved fields are not shown, a few opcodes have special forms, the rest is BUG_xx. printed_as
+ * therefore looks at fewer fields than insn_decode. Only DISASM_EXACT promises that the text tells everything.
+ *
+ * Rule: what the kernel prints is ABI (tools parse logs); test/kernel/disasm.c compares it line by line. */
 #include "isa/disasm.h"
 #include "isa/decode.h"
 

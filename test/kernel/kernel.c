@@ -1,8 +1,10 @@
 #include "kernel.h"
 #include <errno.h>
 #include <linux/bpf.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 static long sys_bpf(int cmd, union bpf_attr *attr) {
@@ -40,17 +42,22 @@ int kernel_run(int prog, const void *packet, u32 size, u32 *result) {
 	*result = a.test.retval;
 	return r;
 }
-int kernel_array(u32 value_size, u32 entries, const void *value) {
+int kernel_map(u32 type, u32 key_size, u32 value_size, u32 entries, u32 flags) {
 	union bpf_attr a;
 	memset(&a, 0, sizeof a);
-	a.map_type = BPF_MAP_TYPE_ARRAY;
-	a.key_size = 4;
+	a.map_type = type;
+	a.key_size = key_size;
 	a.value_size = value_size;
 	a.max_entries = entries;
-	int map = sys_bpf(BPF_MAP_CREATE, &a);
+	a.map_flags = flags;
+	return sys_bpf(BPF_MAP_CREATE, &a);
+}
+int kernel_array(u32 value_size, u32 entries, const void *value) {
+	union bpf_attr a;
+	u32 key = 0;
+	int map = kernel_map(BPF_MAP_TYPE_ARRAY, 4, value_size, entries, 0);
 	if (map < 0 || !value)
 		return map;
-	u32 key = 0;
 	memset(&a, 0, sizeof a);
 	a.map_fd = map;
 	a.key = (uintptr_t)&key;
@@ -61,6 +68,13 @@ int kernel_array(u32 value_size, u32 entries, const void *value) {
 		return r;
 	}
 	return map;
+}
+bool kernel_older_than(u32 major, u32 minor) {
+	struct utsname u;
+	u32 a = 0, b = 0;
+	if (uname(&u) || sscanf(u.release, "%u.%u", &a, &b) != 2)
+		return true;
+	return a < major || (a == major && b < minor);
 }
 int kernel_map_read(int map, u32 index, void *value) {
 	union bpf_attr a;

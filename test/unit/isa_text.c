@@ -190,7 +190,7 @@ static void liberties(void) {
 	static const struct bpf_insn want[] = {
 	    {0xb4, 1, 0, 0, 16}, {0x18, 1, 0, 0, 16}, {.imm = 0}, {0x18, 1, 0, 0, -1}, {.imm = -1}, {0x61, 1, 2, 0, 0},
 	    {0x63, 2, 1, 4, 0}, {0x85, 0, 0, 0, 5}, {0x85, 0, 0, 0, 5}, {0x15, 1, 0, 2, -1}, {.code = 0x07, .off = 1, .imm = -3},
-	    {0x57, 3, 0, 0, 255}};
+	    {0x57, 3, 0, 0, 255}, {0x07, 0, 0, 0, 1}, {0x07, 0, 0, 0, 1}, {0x07, 0, 0, 0, 1}};
 	expect_assembly("w1 = 0x10\n"
 	                "r1 = 0x10\n"
 	                "r1 = -1 ll\n"
@@ -200,7 +200,8 @@ static void liberties(void) {
 	                "call bpf_ktime_get_ns#5\n"
 	                "if r1 == -1 goto +2\n"
 	                ".insn 0x07 off=1 imm=-3\n"
-	                "r3 &= 0xff\n",
+	                "r3 &= 0xff\n"
+	                ".repeat 3 r0 += 1\n",
 	                want, ARRAY_SIZE(want));
 }
 static void errors(void) {
@@ -222,6 +223,9 @@ static void errors(void) {
 	    {".insn 0x107", 1, "opcode"},
 	    {".insn 0x07 dst=16", 1, "4 bits"},
 	    {".insn 0x07 foo=16", 1, "dst="},
+	    {".repeat 0 exit", 1, "from 1 to"},
+	    {"a: .repeat 3 goto a", 1, "cannot name a label"},
+	    {".repeat 1048575 r1 = 5 ll", 1, "more than"},
 	    {"w1 = r2", 1, "not understood"},
 	    {"r1 = 0x10000000000000000", 1, "not understood"},
 	};

@@ -1,0 +1,58 @@
+/* The program around the program of a case, for engines that have a verifier.
+ *
+ *     with mem                     with mem and whole_r0
+ *     r1 = map[idx:m][0]+0         r1 = map[idx:m][0]+0
+ *     r2 = LENGTH                  r2 = LENGTH
+ *     the case's program           call body
+ *                                  r6 = map[idx:m+1][0]+0
+ *                                  *(u64 *)(r6 +0) = r0
+ *                                  r0 = 0
+ *                                  exit
+ *                           body:  the case's program */
+#include "case.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool case_is_callable(const struct case_file *c) {
+	if (c->packet.given)
+		return false;
+	const struct bpf_insn *insns = c->program.insns.at;
+	for (u32 i = 0; i < c->program.insns.n; i += insn_slots(&insns[i])) {
+		enum bpf_op op = insn_decode(&insns[i]);
+		if (op_rows[op].shape == SHAPE_PACKET) /* not in functions without BTF */
+			return false;
+		if (op == OP_CALL_HELPER && insns[i].imm == 12) /* bpf_tail_call: ends the function, not the program */
+			return false;
+	}
+	return true;
+}
+static u32 put_map_value(struct bpf_insn *to, u8 reg, u32 map) {
+	to[0] = insn_encode(OP_LDDW_MAP_IDX_VALUE, false, reg, 0, 0, map);
+	to[1] = insn_encode_next(0);
+	return 2;
+}
+int case_whole(const struct case_file *c, bool whole_r0, struct case_whole *w) {
+	enum { ROOM = 16 };
+	*w = (struct case_whole){.mem_map = -1, .result_map = -1, .maps_n = c->maps_n};
+	w->insns = calloc(c->program.insns.n + ROOM, sizeof *w->insns);
+	if (!w->insns)
+		return -ENOMEM;
+	if (c->mem.given) {
+		w->mem_map = w->maps_n++;
+		w->n += put_map_value(w->insns + w->n, 1, w->mem_map);
+		w->insns[w->n++] = insn_encode(OP_MOV64, false, 2, 0, 0, c->mem.n);
+	}
+	if (whole_r0) {
+		w->result_map = w->maps_n++;
+		w->insns[w->n++] = insn_encode(OP_CALL_LOCAL, false, 0, 0, 0, 5);
+		w->n += put_map_value(w->insns + w->n, 6, w->result_map);
+		w->insns[w->n++] = insn_encode(OP_STX64, false, 6, 0, 0, 0);
+		w->insns[w->n++] = insn_encode(OP_MOV64, false, 0, 0, 0, 0);
+		w->insns[w->n++] = insn_encode(OP_EXIT, false, 0, 0, 0, 0);
+	}
+	ASSERT(w->n <= ROOM);
+	memcpy(w->insns + w->n, c->program.insns.at, c->program.insns.n * sizeof *w->insns);
+	w->n += c->program.insns.n;
+	return 0;
+}
