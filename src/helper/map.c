@@ -11,6 +11,8 @@ u64 helper_map_lookup_elem(DP_ARGS) {
 		return htab_map_lookup_elem(r1, r2, r3, r4, r5, run);
 	case BPF_MAP_TYPE_PERCPU_HASH:
 		return htab_percpu_map_lookup_elem(r1, r2, r3, r4, r5, run);
+	case BPF_MAP_TYPE_ARRAY_OF_MAPS:
+		return array_of_maps_lookup_elem(r1, r2, r3, r4, r5, run);
 	default:
 		return 0;
 	}
@@ -42,7 +44,7 @@ u64 helper_map_delete_elem(DP_ARGS) {
 	}
 }
 
-/* Every r1 is a map, r2 the index of a CPU below. */
+/* r1 = map, r2 = key, r3 = CPU. */
 u64 helper_map_lookup_percpu_elem(DP_ARGS) {
 	const struct map *map = (const struct map *)r1;
 	u32 cpu = r3;
@@ -94,6 +96,11 @@ u64 helper_for_each_map_elem(DP_ARGS) {
 	default:
 		return -EINVAL;
 	}
+}
+
+/* r1 = context, r2 = prog_array, r3 = index: the address of the program's entry, or 0. The engine makes the jump. */
+u64 helper_tail_call(DP_ARGS) {
+	return prog_array_map_resolve(r2, (u32)r3, 0, 0, 0, run);
 }
 
 enum { BPF_MAX_LOOPS = 8 << 20 };

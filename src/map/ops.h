@@ -1,6 +1,6 @@
 /* The control plane of a map type: one record per type, found by map_ops_of. Everything returns 0 or negative errno as
  * the kernel does. `values` here are what bpf(2) carries: for per-CPU types nr_cpus copies of value_stride bytes; but for
- * prog_array and maps of maps update takes a slot, u64 id | generation << 32, and lookup gives the u32 id. The caller
+ * prog_array and maps of maps a value is a slot of eight bytes, u64 id | generation << 32, never 0. The caller
  * guards reads of hostile areas against SIGBUS; the operations themselves survive any content.
  *
  * A map is made so: zero the descriptor; set type, key_size, value_size, max_entries, map_flags, id, spin_lock (-1: none),
