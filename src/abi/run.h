@@ -62,6 +62,10 @@ struct skep_run {
 	struct run_held held[RUN_HELD_MAX];
 };
 
+struct run_range {
+	u64 from, to;
+};
+
 /* The services of the process in which a run happens. In the library it is a private object of the engine; in a traced
  * process it lies in a private page that only skep writes before the process goes on. Its pointers are valid in that
  * process only. Zeroed fields mean «ask the system». */
@@ -74,6 +78,8 @@ struct run_env {
 	u64 fake_clock_ns; /* tests: 0 = real time */
 	u32 participant; /* who writes into shared areas: see map/map.h; 0 = PARTICIPANT_ANY */
 	u32 flags;       /* enum run_env_flag */
+	const struct run_range *own; /* memory that stays mapped and that programs may read as kernel memory: own_n ranges */
+	u32 own_n;
 };
 enum run_env_flag { RUN_NO_SYSCALLS = 1 /* a seccomp filter may kill: reads of foreign memory are -EFAULT */ };
 enum run_counter { COUNT_RUNS, COUNT_RECURSION, COUNT_LOST_TRACE, COUNT_LOST_RINGBUF, COUNT_ABORTED, COUNT_UNREACHABLE,

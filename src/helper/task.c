@@ -4,6 +4,8 @@
 #include "base/syscall.h"
 #include "map/map.h"
 #include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/stat.h>
 #include <linux/prctl.h>
 
 u64 helper_get_smp_processor_id(DP_ARGS) {
@@ -48,6 +50,22 @@ u64 helper_get_numa_node_id(DP_ARGS) {
 	u32 cpu = 0, node = 0;
 	raw_syscall(__NR_getcpu, (u64)&cpu, (u64)&node, 0, 0, 0, 0);
 	return node;
+}
+
+/* r1 = device, r2 = inode of a pid namespace, r3 = struct bpf_pidns_info, r4 = its size: it must be the current one. */
+u64 helper_get_ns_current_pid_tgid(DP_ARGS) {
+	struct bpf_pidns_info *out = (void *)r3;
+	struct statx at;
+	static const char path[] = "/proc/self/ns/pid";
+	if ((u32)r4 == sizeof *out && r1 == (u32)r1 && !(run->env->flags & RUN_NO_SYSCALLS) &&
+	    !raw_syscall(__NR_statx, AT_FDCWD, (u64)path, 0, STATX_INO, (u64)&at, 0) && at.stx_ino == r2 &&
+	    ((u64)at.stx_dev_major << 20 | at.stx_dev_minor) == r1) {
+		out->pid = raw_syscall(__NR_gettid, 0, 0, 0, 0, 0, 0);
+		out->tgid = raw_syscall(__NR_getpid, 0, 0, 0, 0, 0, 0);
+		return 0;
+	}
+	__builtin_memset(out, 0, (u32)r4);
+	return -EINVAL;
 }
 
 static u64 cycles(void) {
