@@ -54,6 +54,7 @@ struct xlated {
 	bool uses_cpu;       /* reads run->cpu: per-CPU maps, smp_processor_id */
 	bool has_tail_call, has_loops, has_calls, has_helpers;
 	u32 max_pkt_offset;
+	u32 max_ctx_offset;  /* contexts of plain bytes: end of the furthest access */
 };
 
 /* A relocation: the 8 bytes at code[off] are the address of something plus addend. */
