@@ -1,0 +1,49 @@
+/* Another process: its memory, and the way of our files into a fresh image. */
+#ifndef SKEP_HOOK_PROCESS_H
+#define SKEP_HOOK_PROCESS_H
+#include "base/base.h"
+#include <sys/types.h>
+
+struct process {
+	pid_t pid;
+	int mem; /* /proc/PID/mem */
+};
+/* 0 or negative errno. */
+int process_open(struct process *p, pid_t pid);
+void process_close(struct process *p);
+int process_read(const struct process *p, u64 at, void *to, u64 n);
+int process_write(const struct process *p, u64 at, const void *from, u64 n);
+
+/* What the kernel told the new image about itself. Zero: absent. */
+struct auxv {
+	u64 phdr, entry, base, vdso, secure;
+};
+int process_auxv(pid_t pid, struct auxv *out);
+
+/* What must be handed over, and where it goes. */
+struct handover {
+	const int *fds;
+	u32 fds_n;
+	u64 window, code_size, boot; /* addresses in the target */
+	const u8 *loader;            /* position independent code; see target/entry.S */
+	u32 loader_size, loader_by_path;
+	bool by_path;                /* pidfd_getfd is known to be denied */
+};
+/* Where the loader was written, to be put back. */
+struct loader_place {
+	u64 at;
+	u8 bytes[512];
+	u32 n;
+};
+enum start_result { START_OK, START_GONE, START_32BIT, START_FAILED };
+
+/* pid is at its exec event, seized by the calling thread. Leaves execve, starts the loader and detaches: the new image
+ * maps the code segment and calls boot, or starts without. place.n stays 0 when nothing was written. *denied is set when
+ * pidfd_getfd was refused. */
+enum start_result process_start_loader(pid_t pid, struct handover *h, u64 room, u32 room_size, struct loader_place *place,
+                                       char *why, u32 why_size);
+/* Detaches a thread that runs or sleeps: interrupts it first. */
+void process_release(pid_t tid);
+/* Waits for the next stop of a traced thread: the wait status, or negative errno when it is gone. */
+int process_wait(pid_t tid, int *status);
+#endif

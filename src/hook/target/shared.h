@@ -1,0 +1,145 @@
+/* What skep and the code that runs inside traced processes agree on: the address window and what lies in it.
+ *
+ *   window (low, the same addresses in every process of a session)
+ *   ┌──────────────┬─────────────────┬────────────────────┬──────────────────────┬──────────────┐
+ *   │ code      RX │ tables        R │ shared          RW │ slots             RW │ env       RW │
+ *   │ data plane,  │ call targets,   │ requests, counters,│ thread cache,        │ run_env,     │
+ *   │ programs,    │ replies,        │ doorbell           │ private, wiped in    │ private,     │
+ *   │ descriptors, │ heartbeat       │                    │ a forked child       │ kept by fork │
+ *   │ islands      │                 │                    │                      │              │
+ *   └──────────────┴─────────────────┴────────────────────┴──────────────────────┴──────────────┘
+ *
+ * Who may write what is the security of the whole: code and tables are files that targets have open for reading only, so
+ * a target can neither change them nor make its mapping of them writable. Only skep writes them. `shared` is written by
+ * every traced process and believed by nobody: skep checks what it reads there, targets act on nothing they read there
+ * but the state of their own request. Orders to a target stand in `tables`. slots and env belong to one process. */
+#ifndef SKEP_HOOK_TARGET_SHARED_H
+#define SKEP_HOOK_TARGET_SHARED_H
+#include "abi/run.h"
+
+enum {
+	WINDOW_SIZE = 16 << 20,
+	CODE_SIZE = 8 << 20,   /* the file is sparse: only what is used is memory */
+	TABLES_SIZE = 256 << 10,
+	SHARED_SIZE = 512 << 10,
+	SLOTS_SIZE = 64 << 10,
+	ENV_SIZE = 4096,
+	AT_TABLES = CODE_SIZE,
+	AT_SHARED = AT_TABLES + (1 << 20),
+	AT_SLOTS = AT_SHARED + (1 << 20),
+	AT_ENV = AT_SLOTS + SLOTS_SIZE,
+};
+
+/* ---- boot: the first thing that runs in a new image -------------------------------------------------------------- */
+
+enum { BOOT_FDS_MAX = 250, BOOT_MAPS_MAX = 500 };
+struct boot_map {
+	u64 address, size, offset;
+	u16 fd;       /* index into the descriptors handed over */
+	u16 writable;
+	u32 pad;
+};
+/* In the code segment, filled when the session is made. */
+struct session {
+	u64 base;               /* of the window */
+	u32 features;           /* enum session_feature */
+	u32 fds, maps;
+	u32 pad;
+	u8 writable[BOOT_FDS_MAX + 6]; /* by descriptor */
+	struct boot_map map[BOOT_MAPS_MAX];
+};
+enum session_feature { FEATURE_FSGSBASE = 1, FEATURE_TASK = 2 /* some program asks for the thread: keep the cache */ };
+/* Lies below the stack pointer of the new image; skep writes it, the loader (loader.S) and boot() read it. Its first part
+ * is where the kernel puts a message with descriptors. */
+struct boot_frame {
+	u64 message[2];     /* struct cmsghdr */
+	s32 fd[256];        /* those received, then -1; by path: -1 - n for skep's descriptor n */
+	u64 entry, sp;      /* where the new image begins, with which stack pointer */
+	u64 window, code_size, boot; /* of the session: the loader maps the code segment and jumps to boot */
+	s32 pair[2];
+	u64 header[7];      /* struct msghdr */
+	u64 vector[2];      /* struct iovec */
+	u64 byte;
+	u64 by_path;        /* skep's descriptors must be opened: path is "/proc/PID/fd/" and the number goes behind it */
+	u64 path_n;
+	char path[64];
+};
+/* Offsets for loader.S. */
+enum {
+	FRAME_FD = 16,
+	FRAME_ENTRY = FRAME_FD + 256 * 4,
+	FRAME_SP = FRAME_ENTRY + 8,
+	FRAME_WINDOW = FRAME_SP + 8,
+	FRAME_PAIR = FRAME_WINDOW + 24,
+	FRAME_HEADER = FRAME_PAIR + 8,
+	FRAME_PATH = FRAME_HEADER + 7 * 8 + 16 + 8 + 16,
+};
+STATIC_ASSERT(offsetof(struct boot_frame, fd) == FRAME_FD && offsetof(struct boot_frame, entry) == FRAME_ENTRY &&
+                  offsetof(struct boot_frame, window) == FRAME_WINDOW && offsetof(struct boot_frame, pair) == FRAME_PAIR &&
+                  offsetof(struct boot_frame, header) == FRAME_HEADER && offsetof(struct boot_frame, path) == FRAME_PATH,
+              "as in loader.S");
+
+/* ---- tables (skep writes, targets read) -------------------------------------------------------------------------- */
+
+enum { NR_LIMIT = 512, HOOKS_MAX = 1024, REQUESTS = 64, CALLS_MAX = 14 };
+struct remote_call {
+	u64 nr, arg[6];
+};
+enum reply_op { REPLY_DONE = 1, REPLY_CALL };
+struct reply {
+	u32 seq;        /* grows with every answer: a futex */
+	u32 op;
+	u64 ticket;     /* of the request that is answered */
+	u32 calls, pad;
+	u64 pad2[13];
+	struct remote_call call[CALLS_MAX];
+};
+struct tables {
+	u32 beat;       /* grows while skep lives */
+	u32 pad[15];
+	u64 hook[HOOKS_MAX];          /* addresses of hook routines: stubs call through these; entry 0 is «nothing» */
+	u16 enter[NR_LIMIT + 1];      /* system call number → index into hook; the last is for all other numbers */
+	u16 leave[NR_LIMIT + 1];
+	u8 pad3[124];
+	struct reply reply[REQUESTS];
+};
+STATIC_ASSERT(sizeof(struct tables) <= TABLES_SIZE, "tables fit");
+
+/* ---- shared (everybody writes, nobody believes) ------------------------------------------------------------------ */
+
+enum request_state { REQUEST_FREE, REQUEST_ASKED, REQUEST_CALLED };
+enum request_kind { ASK_BOOT = 1, ASK_MAPPED, ASK_EXEC, ASK_EXEC_FAILED };
+struct request {
+	u32 owner;      /* tid of the thread that holds this slot, 0 = free */
+	u32 state;      /* enum request_state: a futex */
+	u32 pid, kind;
+	u64 ticket;
+	u64 arg[6];
+	s64 ret[CALLS_MAX];
+};
+struct shared {
+	u32 doorbell;   /* a futex: skep sleeps on it */
+	u32 orphaned;   /* a thread waited for a dead skep */
+	u32 silent;     /* processes that may not use futexes: skep polls */
+	u32 pad[13];
+	u64 counters[RUN_COUNTERS];
+	u64 forks, missed_requests;
+	u64 pad2[6];
+	struct request request[REQUESTS];
+};
+STATIC_ASSERT(sizeof(struct shared) <= SHARED_SIZE, "requests fit");
+
+/* ---- private memory of a process --------------------------------------------------------------------------------- */
+
+struct thread_slot { /* found by FS base */
+	u64 key;        /* FS base | 1, 0 = free */
+	struct run_task task;
+	u64 pad[3];
+};
+enum { THREAD_SLOTS = SLOTS_SIZE / 64 };
+STATIC_ASSERT(sizeof(struct thread_slot) == 64, "one cache line");
+struct env {
+	struct run_env run; /* first: what programs see */
+	u32 silent;     /* a seccomp filter of the program's own is in force: no system call of ours */
+};
+#endif
