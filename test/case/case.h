@@ -35,7 +35,7 @@
 #include "isa/asm.h"
 #include "isa/decode.h"
 
-enum { CASE_MAPS = 4, CASE_SKIPS = 4, CASE_BYTES = 4096, CASE_MESSAGE = 256 };
+enum { CASE_FUNCS = 32, CASE_MAPS = 4, CASE_SKIPS = 4, CASE_BYTES = 4096, CASE_MESSAGE = 256 };
 
 struct case_map {
 	u32 type, key_size, value_size, entries, flags;
@@ -102,8 +102,13 @@ struct case_whole {
 	u32 n;
 	s32 mem_map, result_map;
 	u32 maps_n; /* with the added ones */
+	u32 funcs[CASE_FUNCS], funcs_n; /* where functions start, ascending; 0 is the program */
+	bool needs_btf;                 /* takes the address of a function: the kernel wants func_info then */
 };
 int case_whole(const struct case_file *c, bool whole_r0, struct case_whole *w);
+/* BTF in which type CASE_BTF_FUNC is a static function that returns int; its size. */
+enum { CASE_BTF_FUNC = 3, CASE_BTF_SIZE = 128 };
+u32 case_btf(u8 *to);
 /* Can the case's program be called as a function? */
 bool case_is_callable(const struct case_file *c);
 

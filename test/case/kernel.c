@@ -13,7 +13,7 @@ struct kernel_case {
 	struct case_outcome *o;
 	struct case_whole whole;
 	int maps[CASE_MAPS + 2];
-	int prog;
+	int prog, btf;
 	char *log;
 };
 
@@ -47,6 +47,15 @@ static bool load(struct kernel_case *k) {
 	struct case_outcome *o = k->o;
 	struct kernel_prog p = {.insns = k->whole.insns, .n = k->whole.n, .type = case_prog_type(k->c->type),
 	                        .maps = k->maps, .maps_n = k->whole.maps_n};
+	u32 func_info[2 * CASE_FUNCS];
+	if (k->whole.needs_btf) {
+		u8 btf[CASE_BTF_SIZE];
+		p.btf = k->btf = kernel_btf(btf, case_btf(btf));
+		p.func_info = func_info;
+		p.func_info_n = k->whole.funcs_n;
+		for (u32 i = 0; i < k->whole.funcs_n; i++)
+			func_info[2 * i] = k->whole.funcs[i], func_info[2 * i + 1] = CASE_BTF_FUNC;
+	}
 	k->prog = kernel_load(&p, k->log);
 	if (k->prog >= 0)
 		return true;
@@ -80,10 +89,10 @@ static void run_loaded(struct kernel_case *k) {
 	if (c->mem.given && kernel_map_read(k->maps[k->whole.mem_map], 0, o->mem) < 0)
 		case_end(o, CASE_BROKEN, "cannot read the memory's map");
 }
-static void run(const struct case_file *c, struct case_outcome *o) {
-	struct kernel_case k = {.c = c, .o = o, .prog = -1, .log = calloc(1, KERNEL_LOG)};
+static void attempt(const struct case_file *c, struct case_outcome *o, bool whole_r0) {
+	struct kernel_case k = {.c = c, .o = o, .prog = -1, .btf = -1, .log = calloc(1, KERNEL_LOG)};
 	memset(k.maps, -1, sizeof k.maps);
-	if (case_whole(c, !c->has_error && case_is_callable(c), &k.whole))
+	if (case_whole(c, whole_r0, &k.whole))
 		case_end(o, CASE_BROKEN, "out of memory");
 	else if (make_maps(&k)) {
 		put_descriptors(&k);
@@ -92,11 +101,22 @@ static void run(const struct case_file *c, struct case_outcome *o) {
 	}
 	if (k.prog >= 0)
 		close(k.prog);
+	if (k.btf >= 0)
+		close(k.btf);
 	for (u32 i = 0; i < ARRAY_SIZE(k.maps); i++)
 		if (k.maps[i] >= 0)
 			close(k.maps[i]);
 	free(k.whole.insns);
 	free(k.log);
+}
+static void run(const struct case_file *c, struct case_outcome *o) {
+	bool whole_r0 = !c->has_error && case_is_callable(c);
+	attempt(c, o, whole_r0);
+	if (o->end == CASE_REFUSED && whole_r0) { /* the message must be that of the program alone */
+		free(o->log);
+		memset(o, 0, sizeof *o);
+		attempt(c, o, false);
+	}
 }
 static const char *missing(void) {
 	const char *why = kernel_missing();

@@ -263,7 +263,8 @@ void case_end(struct case_outcome *o, enum case_end end, const char *format, ...
 	o->end = end;
 }
 void case_first_message(const char *log, char *to, u32 size) {
-	static const char *const others[] = {"from ", "; ", "processed ", "func#", "verification time", "stack depth"};
+	static const char *const others[] = {"from ", "; ", "processed ", "func#", "verification time", "stack depth",
+	                                     "caller:", "callee:", " R", " frame"};
 	for (const char *line = log; *line; line = next_line(line)) {
 		u32 n = strcspn(line, "\n"), digits = strspn(line, "0123456789");
 		bool other = !n || (digits && line[digits] == ':');

@@ -32,6 +32,40 @@ static u32 put_map_value(struct bpf_insn *to, u8 reg, u32 map) {
 	to[1] = insn_encode_next(0);
 	return 2;
 }
+static int compare_starts(const void *a, const void *b) {
+	u32 x = *(const u32 *)a, y = *(const u32 *)b;
+	return (x > y) - (x < y);
+}
+static void add_function(struct case_whole *w, s64 start) {
+	for (u32 i = 0; i < w->funcs_n; i++)
+		if (w->funcs[i] == start)
+			return;
+	if (start >= 0 && start < w->n && w->funcs_n < CASE_FUNCS)
+		w->funcs[w->funcs_n++] = (u32)start;
+}
+static void find_functions(struct case_whole *w) {
+	add_function(w, 0);
+	for (u32 i = 0; i < w->n; i += insn_slots(&w->insns[i])) {
+		enum bpf_op op = insn_decode(&w->insns[i]);
+		if (op == OP_CALL_LOCAL || op == OP_LDDW_FUNC)
+			add_function(w, (s64)i + w->insns[i].imm + 1);
+		w->needs_btf |= op == OP_LDDW_FUNC;
+	}
+	qsort(w->funcs, w->funcs_n, sizeof *w->funcs, compare_starts);
+}
+u32 case_btf(u8 *to) {
+	static const char names[] = "\0int\0f";
+	static const u32 types[] = {
+	    1, 1 << 24, 4, 1 << 24 | 32,          /* 1: int, signed, 32 bits */
+	    0, 13 << 24, 1,                       /* 2: int () */
+	    5, 12 << 24, 2,                       /* 3: static int f () */
+	};
+	const u32 header[] = {0x1eb9f, 24, 0, sizeof types, sizeof types, sizeof names};
+	memcpy(to, header, sizeof header);
+	memcpy(to + sizeof header, types, sizeof types);
+	memcpy(to + sizeof header + sizeof types, names, sizeof names);
+	return sizeof header + sizeof types + sizeof names;
+}
 int case_whole(const struct case_file *c, bool whole_r0, struct case_whole *w) {
 	enum { ROOM = 16 };
 	*w = (struct case_whole){.mem_map = -1, .result_map = -1, .maps_n = c->maps_n};
@@ -54,5 +88,6 @@ int case_whole(const struct case_file *c, bool whole_r0, struct case_whole *w) {
 	ASSERT(w->n <= ROOM);
 	memcpy(w->insns + w->n, c->program.insns.at, c->program.insns.n * sizeof *w->insns);
 	w->n += c->program.insns.n;
+	find_functions(w);
 	return 0;
 }

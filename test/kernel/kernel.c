@@ -19,6 +19,10 @@ int kernel_load(const struct kernel_prog *p, char *log) {
 	a.insn_cnt = p->n;
 	a.license = (uintptr_t) "GPL";
 	a.fd_array = (uintptr_t)p->maps;
+	a.prog_btf_fd = p->btf;
+	a.func_info = (uintptr_t)p->func_info;
+	a.func_info_cnt = p->func_info_n;
+	a.func_info_rec_size = p->func_info_n ? 8 : 0;
 	if (log)
 		log[0] = 0;
 	if (p->log_level) {
@@ -68,6 +72,13 @@ int kernel_array(u32 value_size, u32 entries, const void *value) {
 		return r;
 	}
 	return map;
+}
+int kernel_btf(const void *data, u32 size) {
+	union bpf_attr a;
+	memset(&a, 0, sizeof a);
+	a.btf = (uintptr_t)data;
+	a.btf_size = size;
+	return sys_bpf(BPF_BTF_LOAD, &a);
 }
 bool kernel_older_than(u32 major, u32 minor) {
 	struct utsname u;

@@ -19,6 +19,9 @@ struct kernel_prog {
 	u32 log_level;   /* 0, 1, 2 */
 	const int *maps; /* fd_array, or NULL */
 	u32 maps_n;
+	int btf;         /* with func_info, else 0 */
+	const u32 *func_info; /* pairs: first slot, type */
+	u32 func_info_n;
 };
 /* A descriptor, or negative errno. log has KERNEL_LOG bytes and holds a string afterwards; it may be NULL at level 0. */
 int kernel_load(const struct kernel_prog *p, char *log);
@@ -27,5 +30,6 @@ int kernel_run(int prog, const void *packet, u32 size, u32 *result);
 int kernel_map(u32 type, u32 key_size, u32 value_size, u32 entries, u32 flags); /* descriptor or negative errno */
 int kernel_array(u32 value_size, u32 entries, const void *value); /* an array map whose first value is set */
 int kernel_map_read(int map, u32 index, void *value);
+int kernel_btf(const void *data, u32 size);
 bool kernel_older_than(u32 major, u32 minor);
 #endif
