@@ -38,7 +38,7 @@ static bool writes_rax(const ZydisDecodedInstruction *z, const ZydisDecodedOpera
 }
 
 /* The two ways in which compilers load a system call number. */
-static void constant_of(const u8 *text, struct insn *out) {
+static void constant_of(const u8 *text, struct x86_insn *out) {
 	const u8 *op = text[0] == 0x48 ? text + 1 : text; /* rex.w */
 	if (op[0] == 0xb8 && out->length == 5 && op == text)
 		out->rax_constant = true, memcpy(&out->constant, op + 1, 4);
@@ -48,14 +48,14 @@ static void constant_of(const u8 *text, struct insn *out) {
 		out->rax_constant = true, out->constant = 0;
 }
 
-int insn_decode(const u8 *text, u64 n, struct insn *out) {
+int x86_decode(const u8 *text, u64 n, struct x86_insn *out) {
 	ZydisDecoder decoder;
 	ZydisDecoderContext context;
 	ZydisDecodedInstruction z;
 	ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 	if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, &context, text, MIN(n, (u64)INSN_MAX), &z)))
 		return -EINVAL;
-	*out = (struct insn){.length = z.length, .kind = kind_of(&z)};
+	*out = (struct x86_insn){.length = z.length, .kind = kind_of(&z)};
 	ASSERT(out->length > 0 && out->length <= INSN_MAX);
 	if (z.raw.imm[0].is_relative)
 		out->target = z.length + z.raw.imm[0].value.s;
@@ -71,7 +71,7 @@ int insn_decode(const u8 *text, u64 n, struct insn *out) {
 	return 0;
 }
 
-void insn_rax(const u8 *text, u64 n, struct insn *out) {
+void x86_rax(const u8 *text, u64 n, struct x86_insn *out) {
 	ZydisDecoder decoder;
 	ZydisDecodedInstruction z;
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
@@ -112,10 +112,10 @@ static int move_call(u8 *to, u64 at, u64 target, u64 back) {
 	return put_rel32(to + 21, target, at + 25) ? 25 : -ERANGE;
 }
 
-int insn_move(u8 *to, u64 at, const u8 *text, u64 from, const struct insn *in) {
+int x86_move(u8 *to, u64 at, const u8 *text, u64 from, const struct x86_insn *in) {
 	ASSERT(in->length > 0 && in->length <= INSN_MAX);
 	u64 target = from + (u64)in->target;
-	switch ((enum insn_kind)in->kind) {
+	switch ((enum x86_kind)in->kind) {
 	case INSN_PLAIN:
 	case INSN_INDIRECT:
 		memcpy(to, text, in->length);

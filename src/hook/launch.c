@@ -25,6 +25,7 @@
 #include "hook/privilege.h"
 #include "hook/process.h"
 #include "hook/session.h"
+#include "map/ringbuf.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -59,8 +60,6 @@ struct launch {
 	struct session_state session;
 	struct images images;
 	struct launch_report report;
-	struct engine_prog **held;
-	u32 held_n;
 	pid_t child;
 	int child_status;   /* of wait, valid when child_ended */
 	bool child_ended, child_reported, detached;
@@ -72,7 +71,7 @@ struct launch {
 	sigset_t old_mask;
 	pthread_t watcher;
 	bool watching, stop_watching;
-	u32 next_slot;
+	u32 next_slot, next_participant;
 	void (*log)(void *owner, const char *line);
 	void *log_owner;
 };
@@ -233,7 +232,12 @@ static int fill_env(struct launch *l, const struct process *p, const struct auxv
 	    .clock_gettime = (void *)vdso_clock(p, v->vdso),
 	    .counters = (void *)(l->session.base + AT_SHARED + offsetof(struct shared, counters)),
 	    .nr_cpus = (u32)sysconf(_SC_NPROCESSORS_CONF),
+	    .trace = (const void *)l->session.trace_at,
+	    .participant = l->next_participant,
+	    .own = (const void *)(l->session.base + l->session.block + offsetof(struct session, own)),
+	    .own_n = ARRAY_SIZE(((struct session *)0)->own),
 	}};
+	l->next_participant = l->next_participant % PARTICIPANT_MAX + 1;
 	int err = process_write(p, l->session.base + AT_ENV, &env, sizeof env);
 	return err ? err : process_write(p, l->session.base + AT_ENV + AT_COOKIE, &l->cookie, sizeof l->cookie);
 }
@@ -568,6 +572,27 @@ void launch_report(const struct launch *l, struct launch_report *out) {
 	out->processes = 1 + (l->session.shared ? READ_ONCE(l->session.shared->forks) : 0);
 }
 
+struct line {
+	char *to;
+	u32 size, n;
+};
+static int take_line(void *owner, const void *data, u32 size) {
+	struct line *line = owner;
+	line->n = MIN(size, line->size - 1);
+	memcpy(line->to, data, line->n);
+	while (line->n && line->to[line->n - 1] == '\n')
+		line->n--;
+	line->to[line->n] = 0;
+	return 1; /* one at a time */
+}
+int launch_trace_read(struct launch *l, char *line, u32 size) {
+	struct line out = {line, size, 0};
+	ASSERT(size > 0);
+	while (!out.n && ringbuf_map_consume(&l->session.trace.map, take_line, &out) > 0)
+		;
+	return (int)out.n;
+}
+
 /* ---- start and end ----------------------------------------------------------------------------------------------- */
 
 static int start_watching(struct launch *l) {
@@ -649,16 +674,16 @@ static int start_child(struct launch *l, const struct launch_opts *o, char *erro
 
 int launch_start(struct skep_engine *e, const struct launch_opts *o, struct launch **out, char *error) {
 	struct launch *l = calloc(1, sizeof *l);
-	(void)e;
 	error[0] = 0;
 	if (!l)
 		return -ENOMEM;
 	l->epoll = l->event = l->chld = -1;
+	l->next_participant = 1;
 	l->log = o->log, l->log_owner = o->log_owner;
 	l->images.cache_dir = o->cache_dir;
 	if (getrandom(&l->cookie, sizeof l->cookie, GRND_NONBLOCK) != sizeof l->cookie)
 		l->cookie = (u64)(uintptr_t)l * 0x9e3779b97f4a7c15ull;
-	int err = session_create(&l->session, o->progs, o->progs_n, error);
+	int err = session_create(&l->session, e, o->progs, o->progs_n, error);
 	if (!err)
 		err = start_watching(l);
 	if (!err)

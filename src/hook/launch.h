@@ -54,6 +54,8 @@ int launch_fd(const struct launch *l);
 int launch_pid(const struct launch *l);
 int launch_exit_status(const struct launch *l); /* as a shell gives it: code, or 128 + signal */
 void launch_report(const struct launch *l, struct launch_report *out);
+/* One line that a program printed (bpf_printk) in a target, NUL-terminated: its bytes; 0 = none there. */
+int launch_trace_read(struct launch *l, char *line, u32 size);
 /* Detaches: programs are no longer entered; targets run on unharmed. Does not wait. */
 int launch_detach(struct launch *l);
 void launch_free(struct launch *l);

@@ -4,8 +4,9 @@
  * Programs are C-callable and leave rbx, rbp and r12-r15 alone. It works on the stack of the thread, below the red zone;
  * the frame, from its lowest address:
  *
- *     struct skep_run │ flags │ rax │ raw arguments │ record │ struct pt_regs, or the caller-saved part of it │ outer pt_regs
+ *     flags │ rax │ raw arguments │ record │ struct pt_regs, or the caller-saved part of it │ outer pt_regs │ struct skep_run
  *
+ * The run record is the last: probe_read reads directly what lies between a helper's frame and the end of the run.
  * Light: no program wants registers. Enter then saves into the tracepoint record itself, which is just the registers
  * that a program can clobber (programs cannot write to it).
  * Flags: lahf and seto read the six arithmetic ones, sahf and an addition put them back (popf would cost 10 ns). The
@@ -16,7 +17,8 @@
 
 struct frame {
 	s32 run, flags, ax, raw, record, regs, outer, size;
-	bool full; /* struct pt_regs is complete */
+	bool full;      /* struct pt_regs is complete */
+	bool has_outer;
 };
 #define REGS(f, member) ((f)->regs + (s32)offsetof(struct pt_regs, member))
 #define RECORD(f, member) ((f)->record + (s32)offsetof(struct trace_event_raw_sys_enter, member))
@@ -33,6 +35,14 @@ bool routine_needs_run(const struct image *image) {
 	return false;
 }
 
+/* A program that is entered by a tail call finds the run that the first one was given. */
+static bool uses_cpu(const struct image *image) {
+	return image->xlated->uses_cpu || image->xlated->has_tail_call;
+}
+static bool uses_task(const struct image *image) {
+	return image->xlated->uses_run_task || image->xlated->has_tail_call;
+}
+
 static struct frame frame_of(const struct launch_prog *progs, struct hook_list list) {
 	struct frame f = {.full = list.machine};
 	bool outer = false, run = false;
@@ -40,16 +50,17 @@ static struct frame frame_of(const struct launch_prog *progs, struct hook_list l
 		const struct launch_prog *p = &progs[list.progs[i]];
 		f.full |= p->ctx == LAUNCH_CTX_RAW_TP || p->ctx == LAUNCH_CTX_REGS;
 		outer |= p->ctx == LAUNCH_CTX_REGS;
-		run |= routine_needs_run(p->prog->image) || p->prog->image->xlated->uses_cpu;
+		run |= routine_needs_run(p->prog->image) || uses_cpu(p->prog->image);
 	}
-	f.run = 0;
-	f.flags = run ? (s32)sizeof(struct skep_run) : 0;
+	f.flags = 0;
 	f.ax = f.flags + 8;
 	f.raw = f.ax + 8;
 	f.record = f.raw + 16;
 	f.regs = f.record + (s32)sizeof(struct trace_event_raw_sys_enter);
 	f.outer = f.regs + (s32)sizeof(struct pt_regs);
-	f.size = f.outer + (outer ? (s32)sizeof(struct pt_regs) : 0);
+	f.has_outer = outer;
+	f.run = f.outer + (outer ? (s32)sizeof(struct pt_regs) : 0);
+	f.size = f.run + (run ? (s32)sizeof(struct skep_run) : 0);
 	ASSERT(f.size % 8 == 0);
 	return f;
 }
@@ -96,9 +107,12 @@ static void store_segments(struct emit *e, const struct frame *f) {
 
 static void fill_run(struct emit *e, const struct routine_env *env, const struct frame *f, const struct launch_prog *p) {
 	const struct image *image = p->prog->image;
-	if (image->xlated->uses_cpu) {
-		EMIT(e, 0xf3, 0x48, 0x0f, 0xc7, 0xf8);                         /* rdpid %rax */
-		EMIT(e, 0x25, 0xff, 0x0f, 0, 0, 0x48, 0xc1, 0xe0, 0x20);       /* and $0xfff,%eax; shl $32,%rax */
+	if (uses_cpu(image)) {
+		if (env->has_rdpid)
+			EMIT(e, 0xf3, 0x48, 0x0f, 0xc7, 0xf8); /* rdpid %rax */
+		else
+			EMIT(e, 0xb8, 0x7b, 0, 0, 0, 0x0f, 0x03, 0xc0); /* mov $0x7b,%eax; lsl %eax,%eax */
+		EMIT(e, 0x25, 0xff, 0x0f, 0, 0, 0x48, 0xc1, 0xe0, 0x20); /* and $0xfff,%eax; shl $32,%rax */
 		emit_store(e, RUN(f, status), RAX);
 	} else if (routine_needs_run(image))
 		emit_store_imm(e, RUN(f, status), 0);
@@ -121,7 +135,7 @@ static void fill_task(struct emit *e, const struct routine_env *env, const struc
 	bool wants = false, has_run = false;
 	for (u32 i = 0; i < list.progs_n; i++) {
 		const struct image *image = progs[list.progs[i]].prog->image;
-		wants |= image->xlated->uses_run_task;
+		wants |= uses_task(image);
 		has_run |= routine_needs_run(image);
 	}
 	if (wants && has_run) {
@@ -170,7 +184,7 @@ static void call_programs(struct emit *e, const struct routine_env *env, const s
 
 /* What a kprobe on __x64_sys_X sees: registers of a C function whose first argument points to the system call's. */
 static void fill_outer(struct emit *e, const struct frame *f, bool leave) {
-	if (f->size == f->outer)
+	if (!f->has_outer)
 		return;
 	EMIT(e, 0x31, 0xc0); /* xor %eax,%eax */
 	for (u32 at = 0; at < sizeof(struct pt_regs); at += 8)

@@ -11,6 +11,7 @@ struct routine_env {
 	u64 tables;        /* struct tables */
 	u64 machine_enter, machine_leave, task_current, run_release; /* entry points; run_release 0: not there */
 	const u64 *entries; /* of each program: its code in the targets */
+	bool has_rdpid;     /* the processor tells its number to user code in one instruction */
 };
 
 /* What happens at one hook point of one system call number. */

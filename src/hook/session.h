@@ -6,28 +6,34 @@
 #include "hook/target/shared.h"
 #include "hook/trampoline.h"
 
-enum { SESSION_FDS_OWN = 3 };
+enum { SESSION_FDS_OWN = 3, SESSION_PROGS_MAX = 256 };
 struct session_state {
+	struct skep_engine *engine;
 	u64 base;                  /* of the window in targets */
+	u64 areas, next_area;      /* map areas stand from `areas` to `next_area` */
 	int fds[BOOT_FDS_MAX];     /* to hand over: code, tables, shared, then the maps' */
 	u32 fds_n;
-	int own[5];                /* descriptors to close */
+	int own[8];                /* descriptors to close */
 	u32 own_n;
 	int code_fd;               /* writable, ours alone */
 	u32 code_used;             /* bytes of the code segment that are taken */
 	struct tables *tables;
 	struct shared *shared;
-	struct session *block;     /* as in the code segment, while it is made */
-	u64 next_area;             /* next free address for map areas */
+	struct engine_map trace;   /* bpf_printk lines */
+	u64 trace_at;              /* its descriptor in targets */
 	struct stub_calls calls;
-	u64 loader, boot;          /* offsets in the data plane */
-	u64 entries[256];
+	u64 loader, boot, block;   /* offsets in the code segment: entry points of entry.S, struct session */
+	/* What only this session holds: programs and maps that are reached through slots of maps. */
+	struct engine_prog *held_progs[SESSION_PROGS_MAX];
+	struct engine_map *held_maps[BOOT_FDS_MAX];
+	u32 held_progs_n, held_maps_n;
 };
-enum { SESSION_PROGS_MAX = 256 };
 
 /* 0, or negative errno with a sentence in error (256 bytes). */
-int session_create(struct session_state *s, const struct launch_prog *progs, u32 n, char *error);
+int session_create(struct session_state *s, struct skep_engine *e, const struct launch_prog *progs, u32 n, char *error);
 void session_destroy(struct session_state *s);
+/* Second half of creation, in session_code.c: fills the code segment and the tables. */
+int session_build(struct session_state *s, const struct launch_prog *progs, u32 n, char *error);
 /* Room for `size` bytes of code: its offset in the code segment, or -ENOSPC. */
 s64 session_code_room(struct session_state *s, u32 size);
 int session_write_code(struct session_state *s, u32 off, const void *code, u32 size);

@@ -46,10 +46,10 @@ struct finder {
 /* Decodes [from, to) and marks boundaries and branch targets; false at the first byte that is no instruction, with
  * nothing marked. */
 static bool decode_range(struct finder *f, u64 from, u64 to) {
-	struct insn in;
+	struct x86_insn in;
 	ASSERT(from <= to && to <= f->size);
 	for (u64 p = from; p < to; p += in.length)
-		if (insn_decode(f->text + p, to - p, &in)) {
+		if (x86_decode(f->text + p, to - p, &in)) {
 			memset(f->length + from, 0, p - from);
 			return false;
 		} else {
@@ -160,8 +160,8 @@ static int decode_hits(struct finder *f) {
 
 /* ---- windows ----------------------------------------------------------------------------------------------------- */
 
-static bool decode_at(const struct finder *f, u64 p, struct insn *in) {
-	return f->length[p] && !insn_decode(f->text + p, f->size - p, in);
+static bool decode_at(const struct finder *f, u64 p, struct x86_insn *in) {
+	return f->length[p] && !x86_decode(f->text + p, f->size - p, in);
 }
 
 /* Start of the instruction that ends at p, or p itself when none is known. */
@@ -175,10 +175,10 @@ static u64 previous(const struct finder *f, u64 p) {
 /* Bytes before the syscall at p that may be overwritten; the window starts at or above floor. */
 static u8 bytes_before(const struct finder *f, u64 p, u64 floor) {
 	u64 start = p;
-	struct insn in;
+	struct x86_insn in;
 	while (p - start < JUMP_BYTES && !f->target[start]) {
 		u64 q = previous(f, start);
-		if (q == start || q < floor || p - q > SITE_SIDE_MAX || !decode_at(f, q, &in) || !insn_is_straight(&in))
+		if (q == start || q < floor || p - q > SITE_SIDE_MAX || !decode_at(f, q, &in) || !x86_is_straight(&in))
 			break;
 		start = q;
 	}
@@ -188,23 +188,23 @@ static u8 bytes_before(const struct finder *f, u64 p, u64 floor) {
 /* Bytes behind the syscall; the first may be a branch target, the others not. */
 static u8 bytes_after(const struct finder *f, u64 p) {
 	u64 from = p + SYSCALL_BYTES, end = from;
-	struct insn in;
+	struct x86_insn in;
 	while (end - from < JUMP_BYTES && end < f->size && (end == from || !f->target[end]) && decode_at(f, end, &in) &&
-	       insn_is_straight(&in) && end + in.length - from <= SITE_SIDE_MAX && end + in.length <= f->size)
+	       x86_is_straight(&in) && end + in.length - from <= SITE_SIDE_MAX && end + in.length <= f->size)
 		end += in.length;
 	return (u8)(end - from);
 }
 
 /* The number in rax, from the straight line of instructions that leads to the syscall. */
 static s16 number_at(const struct finder *f, u64 p) {
-	struct insn in;
+	struct x86_insn in;
 	for (int k = 0; k < 24; k++) {
 		if (f->target[p])
 			return -1;
 		u64 q = previous(f, p);
-		if (q == p || !decode_at(f, q, &in) || !insn_is_straight(&in))
+		if (q == p || !decode_at(f, q, &in) || !x86_is_straight(&in))
 			return -1;
-		insn_rax(f->text + q, f->size - q, &in);
+		x86_rax(f->text + q, f->size - q, &in);
 		if (in.sets_rax)
 			return in.rax_constant && in.constant >= 0 && in.constant < 4096 ? (s16)in.constant : -1;
 		p = q;

@@ -67,11 +67,11 @@ static void put_leave(struct emit *e, u64 cell, u32 nr) {
 /* Instructions [off, off + n) of the site's segment, as they must read here. bytes: their original. */
 static int put_moved(struct maker *m, const u8 *bytes, u32 off, u32 n) {
 	for (u32 i = 0; i < n;) {
-		struct insn in;
+		struct x86_insn in;
 		u8 code[INSN_MOVED_MAX];
-		if (insn_decode(bytes + i, n - i, &in) || !insn_is_straight(&in))
+		if (x86_decode(bytes + i, n - i, &in) || !x86_is_straight(&in))
 			return -EINVAL;
-		int size = insn_move(code, emit_address(&m->e), bytes + i, m->segment + off + i, &in);
+		int size = x86_move(code, emit_address(&m->e), bytes + i, m->segment + off + i, &in);
 		if (size < 0)
 			return size;
 		emit_bytes(&m->e, code, (u32)size);

@@ -125,5 +125,5 @@ loader_end:
 	.hidden session
 	.balign 64
 session:
-	.space 24 + 256 + 500 * 32
+	.space 24 + 32 + 256 + 500 * 32
 	.section .note.GNU-stack, "", @progbits

@@ -44,11 +44,16 @@ struct session {
 	u64 base;               /* of the window */
 	u32 features;           /* enum session_feature */
 	u32 fds, maps;
-	u32 pad;
+	u32 own_n;
+	struct run_range own[2]; /* what programs may read directly: see run_env.own */
 	u8 writable[BOOT_FDS_MAX + 6]; /* by descriptor */
 	struct boot_map map[BOOT_MAPS_MAX];
 };
-enum session_feature { FEATURE_FSGSBASE = 1, FEATURE_TASK = 2 /* some program asks for the thread: keep the cache */ };
+enum session_feature {
+	FEATURE_FSGSBASE = 1, /* user code may read its FS base */
+	FEATURE_TASK = 2,     /* some program asks for the thread: keep the cache */
+};
+enum { SESSION_BYTES = 24 + 32 + 256 + BOOT_MAPS_MAX * 32 };
 /* Lies below the stack pointer of the new image; skep writes it, the loader (loader.S) and boot() read it. Its first part
  * is where the kernel puts a message with descriptors. */
 struct boot_frame {

@@ -30,5 +30,5 @@ void machine_enter(struct pt_regs *r);
 void machine_leave(struct pt_regs *r);
 const struct run_task *task_current(void);
 void boot(struct boot_frame *frame);
-STATIC_ASSERT(sizeof(struct session) == 24 + 256 + 500 * 32, "as in entry.S");
+STATIC_ASSERT(sizeof(struct session) == SESSION_BYTES, "as in entry.S");
 #endif
