@@ -1,11 +1,17 @@
 # Cases: every file of test/cases through every engine that is built and allowed here (test/case/case.h).
-CASE_SRC := test/run_cases.c test/kernel/kernel.c $(filter-out test/case/skep.c,$(wildcard test/case/*.c))
-CASE_LIBS := $(O)/lib/isa.a $(O)/lib/base.a
-CASE_FLAGS := -Itest -Itest/case
+CASE_SRC := test/run_cases.c test/kernel/kernel.c $(wildcard test/case/*.c)
+CASE_FLAGS := -Itest -Itest/case -DCASE_WITH_SKEP
+CASE_ROOMS := $(BELOW_exec)
+# Until the verifier is there, programs go to interpreter and JIT with facts that promise nothing.
+ifneq ($(wildcard src/verify/verifier.c),)
+CASE_FLAGS += -DCASE_WITH_VERIFY
+endif
+CASE_LIBS := $(CASE_ROOMS:%=$(O)/lib/%.a)
 $(O)/test/run_cases: $(CASE_SRC) $(wildcard test/case/*.h) test/kernel/kernel.h $(CASE_LIBS)
 	$(say) LD $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CASE_FLAGS) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(LDFLAGS) -o $@ $(CASE_SRC) $(CASE_LIBS)
+	$(Q)$(CC) $(CPPFLAGS) $(CASE_FLAGS) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(LDFLAGS) -o $@ $(CASE_SRC) \
+		-Wl,--whole-archive $(O)/lib/helper.a $(O)/lib/map.a -Wl,--no-whole-archive $(CASE_LIBS) -lpthread
 .PHONY: cases bless
 cases: $(O)/test/run_cases
 	@timeout 300 $< --quiet

@@ -13,10 +13,14 @@
 #include "case/case.h"
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { ENGINES = 8 };
 static const struct case_engine *const all_engines[] = {
@@ -137,11 +141,44 @@ static const char *wants_skip(const struct case_file *c, const char *engine) {
 			return c->skips[i].why;
 	return NULL;
 }
+/* In a child: what crashes there is a result here. The outcome comes back through shared memory. */
+static void run_apart(const struct case_engine *engine, const struct case_file *c, struct case_outcome *o) {
+	enum { LOG_BYTES = 1 << 16, SECONDS = 10 };
+	struct shared {
+		struct case_outcome outcome;
+		char log[LOG_BYTES];
+	} *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		return case_end(o, CASE_BROKEN, "no memory");
+	fflush(stdout);
+	pid_t child = fork();
+	if (!child) {
+		alarm(SECONDS);
+		engine->run(c, &shared->outcome);
+		if (shared->outcome.log)
+			snprintf(shared->log, LOG_BYTES, "%s", shared->outcome.log);
+		_exit(0);
+	}
+	int status = 0;
+	if (child < 0 || waitpid(child, &status, 0) < 0)
+		case_end(o, CASE_BROKEN, "no process");
+	else if (WIFSIGNALED(status))
+		case_end(o, CASE_BROKEN, "%s", WTERMSIG(status) == SIGALRM ? "does not end" : strsignal(WTERMSIG(status)));
+	else if (status)
+		case_end(o, CASE_BROKEN, "exit status %d", WEXITSTATUS(status));
+	else {
+		*o = shared->outcome;
+		o->log = *shared->log ? strdup(shared->log) : NULL;
+	}
+	munmap(shared, sizeof *shared);
+}
 static void judge(const struct case_file *c, u32 e, struct case_outcome *o) {
 	const struct case_engine *engine = run.engines[e];
 	const char *skip = run.missing[e] ? run.missing[e] : wants_skip(c, engine->name);
 	if (skip)
 		case_end(o, CASE_SKIPPED, "%s", skip);
+	else if (engine->may_crash)
+		run_apart(engine, c, o);
 	else
 		engine->run(c, o);
 	if (run.bless)

@@ -85,6 +85,7 @@ struct case_engine {
 	const char *name;
 	const char *(*missing)(void); /* NULL: it can be used here */
 	void (*run)(const struct case_file *c, struct case_outcome *o);
+	bool may_crash;               /* run in a process of its own, for ten seconds at most */
 };
 extern const struct case_engine engine_reference, engine_kernel;
 #ifdef CASE_WITH_SKEP
