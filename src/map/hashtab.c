@@ -23,7 +23,9 @@
  * marked element takes over the claim, unlinks it, and frees it; if the claim is taken over from him meanwhile, he lets
  * go. Whoever copies into or out of an existing element pins it first; a pinned element that has been unlinked is
  * retired, and the last one to unpin frees it. Values that programs reach by pointer are not pinned: like in the kernel, a
- * program that goes on using a deleted element's value may find another key's there.
+ * program that goes on using a deleted element's value may find another key's there. Who looks up and deletes at once may
+ * miss a replacement or an addition that is under way at that moment. An insertion that is under way holds its element: at
+ * the last free one, another is told -E2BIG even if the first comes to nothing.
  *
  * Free elements are found through a bitmap (set = used) with a summary, and cursors that remember where something was
  * free. These are hints: only the CAS of the claim takes an element. A lost hint hides an element until the check.
@@ -382,11 +384,11 @@ int htab_update(const struct map *map, const u8 *key, const u8 *value, u64 flags
 			continue;
 		}
 		if (!fresh) {
-			result = -E2BIG;
 			fresh = claim_free(map, participant, MAX(cpu, 0), &mine);
+			if (!fresh && load_acquire(w.bucket) != w.bucket_word)
+				continue; /* perhaps the key has come meanwhile */
 			if (!fresh)
-				break;
-			result = -EBUSY;
+				return -E2BIG;
 			copy_words(htab_elem(map, fresh)->key, key, map->key_size);
 			fill_value(map, fresh, value, cpu);
 		}
