@@ -26,11 +26,6 @@ struct skep_run;
 /* Kernel versions compare as numbers. */
 #define KV(major, minor) ((major) << 8 | (minor))
 
-/* Sets of program, attach and map types. */
-#define P(NAME) (1ull << BPF_PROG_TYPE_##NAME)
-#define A(NAME) (1ull << BPF_##NAME)
-#define M(NAME) (1ull << BPF_MAP_TYPE_##NAME)
-
 enum abi_engine {
 	ENGINE_UNSET, /* a row without a word about it fails the tests */
 	ENGINE_RUNS,
@@ -58,10 +53,10 @@ enum abi_helper_flag {
 	HELPER_MAY_ABORT = 1 << 9,    /* ours: run->status must be tested after the call */
 	HELPER_READS_TASK = 1 << 10,  /* ours: reads run->task */
 	HELPER_READS_CPU = 1 << 11,   /* ours: reads run->cpu */
-	HELPER_BY_ATTACH = 1 << 12,   /* helper_attach.def restricts it to some attach types */
-	HELPER_SLEEPABLE_ONLY = 1 << 13, /* exists for sleepable programs only (and not merely called from them) */
+	HELPER_PTR_CAST = 1 << 12,    /* the result is the argument under another type: it shares its reference */
+	HELPER_STORAGE_GET = 1 << 13, /* returns local storage of an object */
 	HELPER_HOST = 1 << 14,        /* a host's row: fn is its address */
-	HELPER_DYNPTR_REF = 1 << 15,  /* ptr result is a slice of the dynptr argument */
+	HELPER_DYNPTR_REF = 1 << 15,  /* the result is a slice of the dynptr argument and shares its reference */
 };
 /* Capability a program must have been loaded with for the helper to exist for it. */
 enum abi_need { NEED_NOTHING, NEED_BPF, NEED_PERFMON, NEED_NET_ADMIN, NEED_SYS_ADMIN };
@@ -75,36 +70,38 @@ struct abi_helper {
 	const char *btf[5];     /* ARG_PTR_TO_BTF_ID arguments: the structure's name */
 	const char *ret_btf;    /* RET_PTR_TO_BTF_ID: the structure's name */
 	u64 types;              /* program types that may call it (host types: see abi_prog_type.helpers) */
+	u64 attach;             /* of those, with these expected attach types only; 0 = any */
 	u64 maps;               /* types that its map argument may have; 0 = the map types decide */
 	u16 since;              /* KV of the first kernel */
 	u8 need;                /* enum abi_need */
 	u8 engine;              /* enum abi_engine */
 	const char *name;       /* without bpf_ */
-	const struct abi_helper *variant; /* the same id with another prototype, for other program types; or NULL */
 	u64 (*fn)(u64, u64, u64, u64, u64, struct skep_run *); /* HELPER_HOST */
 };
 
 /* Who asks. */
 struct abi_caller {
 	u32 prog_type, attach_type;
-	bool sleepable;
-	bool bpf, perfmon, net_admin, sys_admin;
+	bool bpf, perfmon, net_admin, sys_admin; /* capabilities; sys_admin includes the others */
 };
-enum abi_why { ABI_OK, ABI_UNKNOWN, ABI_WRONG_TYPE, ABI_WRONG_ATTACH, ABI_NO_CAPABILITY, ABI_NOT_SLEEPABLE };
+enum abi_why { ABI_OK, ABI_UNKNOWN, ABI_WRONG_TYPE, ABI_WRONG_ATTACH, ABI_NO_CAPABILITY };
 
 const struct abi_helper *abi_helper(const struct skep_abi *abi, u32 id); /* first row of the id, or NULL */
 const struct abi_helper *abi_helper_by_name(const struct skep_abi *abi, const char *name); /* with or without bpf_ */
-/* The row that holds for this caller, or NULL with the reason in *why (may be NULL). */
-const struct abi_helper *abi_helper_for(const struct skep_abi *abi, u32 id, const struct abi_caller *who, enum abi_why *why);
+/* The row that holds for this caller, or NULL with the reason in *why (may be NULL): one helper has different prototypes
+ * for different program types. An extension program (EXT) asks as its target. Sleeping is not checked here. */
+const struct abi_helper *abi_helper_for(const struct skep_abi *abi, u32 id, const struct abi_caller *who,
+                                        enum abi_why *why);
+/* All rows of Linux, variants included, for lists; NULL at the end. */
+const struct abi_helper *abi_helper_at(u32 i);
 
 /* == Contexts == */
 
 enum abi_ctx_kind {
 	CTX_NONE,
 	CTX_FIELDS,   /* a table of fields, rewritten to the internal layout */
-	CTX_IN_PLACE, /* fields are read where they are; any aligned scalar read inside the size, unless a field says otherwise */
-	CTX_ARGS,     /* an array of u64: raw tracepoints, and arguments by BTF */
-	CTX_BYTES,    /* tracepoint records and syscall programs: any access below size (or max_ctx_offset) */
+	CTX_IN_PLACE, /* any aligned load from first to size (stores if writable), never rewritten */
+	CTX_ARGS,     /* the same, and it is an array of u64: raw tracepoints, arguments by BTF */
 };
 enum abi_ctx_flag {
 	CTX_READ = 1 << 0,
@@ -112,8 +109,13 @@ enum abi_ctx_flag {
 	CTX_NARROW = 1 << 2,       /* loads smaller than unit are allowed */
 	CTX_NARROW_WRITE = 1 << 3, /* stores too */
 	CTX_WIDE = 1 << 4,         /* an aligned eight-byte access to two units is allowed */
-	CTX_ZERO = 1 << 5,         /* padding that reads as zero */
-	CTX_WIDE_WRITE = 1 << 6,
+	CTX_WIDE_WRITE = 1 << 5,
+	CTX_ZERO = 1 << 6,         /* padding that reads as zero */
+	CTX_NO_SIGN = 1 << 7,      /* no sign-extending loads */
+	CTX_CAP_BPF = 1 << 8,      /* CGROUP_SKB programs need CAP_BPF for it */
+	CTX_FOUR = 1 << 9,         /* two bytes wide, but a four-byte load is allowed and reads 0 above */
+	CTX_NARROW_START = 1 << 10, /* narrow loads at its first byte only */
+	CTX_NARROW_HALF = 1 << 11, /* narrow loads of two bytes only */
 };
 struct abi_ctx_field {
 	const char *name;
@@ -132,6 +134,8 @@ struct abi_ctx {
 	const char *name;     /* of the structure, as in BTF: "__sk_buff" */
 	u32 size;             /* bytes that the program sees */
 	u32 in_size;          /* bytes of the internal context; 0 = the same */
+	u16 first;            /* not CTX_FIELDS: lowest offset that may be accessed */
+	bool writable;        /* not CTX_FIELDS: outside fields, too */
 	const struct abi_ctx_field *fields;
 	u32 fields_n;
 };
@@ -147,9 +151,13 @@ enum abi_ctx_why { CTX_OK, CTX_NO_FIELD, CTX_BAD_SIZE, CTX_MISALIGNED, CTX_READ_
 const struct abi_ctx *abi_ctx(const struct skep_abi *abi, u32 ctx_id);
 const struct abi_ctx *abi_ctx_by_name(const struct skep_abi *abi, const char *name);
 /* The field that an access of the context hits, checked against the program's type, or NULL with the reason in *why.
- * For CTX_ARGS, CTX_BYTES, and CTX_IN_PLACE without a field, an allowed access returns a field with name NULL. */
+ * For CTX_IN_PLACE and CTX_ARGS an allowed access that hits no field returns one with name NULL. */
 const struct abi_ctx_field *abi_ctx_field(const struct skep_abi *abi, u32 prog_type, u32 attach_type, s64 off, u32 size,
                                           bool write, enum abi_ctx_why *why);
+
+/* The same for a structure that is not the program's context: what PTR_TO_SOCKET and its like point to. */
+const struct abi_ctx_field *abi_field(const struct abi_ctx *ctx, u32 prog_type, u32 attach_type, s64 off, u32 size,
+                                      bool write, enum abi_ctx_why *why);
 
 /* == Program types == */
 
@@ -173,17 +181,12 @@ enum abi_prog_flag {
 	PROG_HOST = 1 << 16,
 	PROG_SPIN_LOCK = 1 << 17,     /* may use maps with bpf_spin_lock */
 	PROG_TIMER = 1 << 18,         /* may use maps with timers */
-	PROG_DEVMAP_NON_TRACING = 1 << 19,
+	PROG_SLEEPABLE_ALWAYS = 1 << 19, /* must be loaded with BPF_F_SLEEPABLE */
 };
 /* Values that a program may return. Without a row: anything, but r0 must be readable. */
 struct abi_return {
 	u64 attach; /* expected attach types; 0 = all */
 	s64 min, max;
-	u32 flags;  /* enum abi_return_flag */
-};
-enum abi_return_flag {
-	RETURN_PACKET_ONLY = 1, /* the reference is to the packet variant: bits beyond the range are the verdict's */
-	RETURN_VOID = 2,        /* r0 is not looked at */
 };
 struct abi_prog_type {
 	u32 id;
@@ -191,6 +194,7 @@ struct abi_prog_type {
 	u32 flags;               /* enum abi_prog_flag */
 	u64 attach;              /* expected attach types it may name */
 	u64 sleepable_attach;    /* PROG_SLEEPABLE: of these only; 0 = all */
+	u32 attach_default;      /* what an expected attach type of 0 is taken for */
 	const char *name;        /* as bpftool and libbpf write it: "socket_filter" */
 	const struct abi_return *returns;
 	u32 returns_n;
@@ -208,28 +212,29 @@ const struct abi_return *abi_return(const struct skep_abi *abi, u32 prog_type, u
 
 /* == Map types == */
 
-enum abi_map_rule { /* what key_size and value_size must be */
-	MAP_ANY_SIZE,  /* more than 0 */
-	MAP_NO,        /* 0 */
-	MAP_U32,       /* 4 */
-	MAP_SPECIAL,   /* see the row's comment */
+enum abi_map_rule { /* what key_size and value_size must be; other values: exactly so many bytes */
+	MAP_NONE = 0,
+	MAP_ANY = 254,     /* more than 0 */
+	MAP_SPECIAL = 255, /* a rule of the type's own, stated in the row's comment */
 };
 enum abi_map_flag {
-	MAP_PERCPU = 1 << 0,      /* one value per possible CPU */
-	MAP_MMAP = 1 << 1,        /* can be mapped into user space */
-	MAP_BTF = 1 << 2,         /* may have key and value BTF */
+	MAP_PERCPU = 1 << 0,       /* one value per possible CPU */
+	MAP_MMAP = 1 << 1,         /* can be mapped into user space */
+	MAP_BTF = 1 << 2,          /* may have key and value types */
 	MAP_NEEDS_BTF = 1 << 3,
-	MAP_INNER = 1 << 4,       /* values are maps */
-	MAP_PROGS = 1 << 5,       /* values are programs */
-	MAP_NO_DIRECT = 1 << 6,   /* no lookup by bpf(2) */
-	MAP_CONST_KEY = 1 << 7,   /* keys are 0 … max_entries-1 */
-	MAP_NET_ADMIN = 1 << 8,
+	MAP_INNER = 1 << 4,        /* values are maps */
+	MAP_PROGS = 1 << 5,        /* values are programs */
+	MAP_NO_LOOKUP = 1 << 6,    /* no lookup by bpf(2) */
+	MAP_CONST_KEY = 1 << 7,    /* keys are 0 to max_entries - 1 */
+	MAP_NET_ADMIN = 1 << 8,    /* creating needs CAP_NET_ADMIN */
 	MAP_LOCAL_STORAGE = 1 << 9,
-	MAP_BPF = 1 << 10,        /* creating needs CAP_BPF */
+	MAP_BPF = 1 << 10,         /* creating needs CAP_BPF even where others may create maps */
 	MAP_DIRECT_VALUE = 1 << 11, /* BPF_PSEUDO_MAP_VALUE works */
 	MAP_NO_MAX_ENTRIES = 1 << 12, /* max_entries must be 0 */
-	MAP_ITER = 1 << 13,       /* for_each_map_elem */
+	MAP_ITER = 1 << 13,        /* for_each_map_elem */
 	MAP_BATCH = 1 << 14,
+	MAP_EXTRA = 1 << 15,       /* map_extra has a meaning; others want 0 */
+	MAP_NO_PROGRAM = 1 << 16,  /* programs cannot use it */
 };
 struct abi_map_type {
 	u32 id;
@@ -239,14 +244,19 @@ struct abi_map_type {
 	u8 key, value;           /* enum abi_map_rule */
 	u8 engine;
 	u16 since;
-	u64 fields;              /* special fields its values may have: enum btf_field_type */
-	u64 helpers[4];          /* bit per helper id: the only ones that may take it; all 0 = any whose row allows it */
+	u32 fields;              /* special fields its values may have: enum btf_field_type */
+	const u32 *helpers;      /* the only ones that may take it; none = any whose row allows it */
+	u32 helpers_n;
 	const char *name;        /* as bpftool writes it: "percpu_hash" */
 };
 const struct abi_map_type *abi_map_type(const struct skep_abi *abi, u32 id);
 const struct abi_map_type *abi_map_type_by_name(const struct skep_abi *abi, const char *name);
 /* May this helper take a map of this type? Both directions are asked, as the kernel does. */
 bool abi_map_helper(const struct skep_abi *abi, u32 map_type, u32 helper);
+/* May a program of this kind update (or, remove = true, delete from) socket maps with the plain map helpers? */
+bool abi_sockmap_update(u32 prog_type, u32 attach_type, bool remove);
+/* May a sleepable program use a map of this type? */
+bool abi_map_sleepable(u32 map_type);
 
 /* == Attaching == */
 
@@ -263,15 +273,13 @@ const struct abi_attach *abi_attach_by_name(const struct skep_abi *abi, const ch
 
 /* Section names of objects, as libbpf reads them. */
 enum abi_section_flag {
-	SECTION_EXTRA = 1 << 0,      /* "name/…" must follow */
-	SECTION_EXTRA_OK = 1 << 1,   /* "name/…" may follow */
-	SECTION_ATTACH_BTF = 1 << 2, /* the rest of the name is a kernel function or type */
-	SECTION_ATTACHABLE = 1 << 3, /* the expected attach type is what is attached */
-	SECTION_EXP_OPT = 1 << 4,    /* ... and may be left out on kernels that do not know it */
-	SECTION_SLEEPABLE = 1 << 5,
-	SECTION_FRAGS = 1 << 6,
-	SECTION_USDT = 1 << 7,
-	SECTION_SKEP = 1 << 8,       /* not of libbpf: an addition of skep's */
+	SECTION_EXTRA = 1 << 0,      /* "name/…" may follow */
+	SECTION_ATTACH_BTF = 1 << 1, /* what follows is a kernel function or type: attach_btf_id */
+	SECTION_ATTACHABLE = 1 << 2, /* the attach type is also that of BPF_PROG_ATTACH and links */
+	SECTION_EXP_OPT = 1 << 3,    /* ... and may be left out on kernels that do not know it */
+	SECTION_SLEEPABLE = 1 << 4,
+	SECTION_FRAGS = 1 << 5,
+	SECTION_USDT = 1 << 6,
 };
 struct abi_section {
 	const char *name;
@@ -321,30 +329,34 @@ const struct abi_kfunc *abi_kfunc(const struct skep_abi *abi, const char *name);
 struct abi_syscall {
 	u32 nr;
 	const char *name;    /* "openat" */
-	const char *symbol;  /* what follows __x64_ in the kernel's symbol: "sys_openat" */
+	const char *symbol;  /* what follows __x64_ in the kernel's symbol: "sys_openat"; NULL = never implemented */
 	u8 args;             /* number of arguments */
 	struct {
 		const char *type, *name; /* as the tracepoint's format prints them: "const char *", "filename" */
 	} arg[6];
 };
 const struct abi_syscall *abi_syscall(u32 nr);                 /* NULL when there is none */
-/* "openat", "sys_openat", "__x64_sys_openat"; or NULL. */
+/* "openat", "sys_openat", "__x64_sys_openat", also by the word of tracepoints ("newfstat"); or NULL. */
 const struct abi_syscall *abi_syscall_by_name(const char *name);
 u32 abi_syscalls(void);                                        /* highest number + 1 */
 
 /* == Limits, kernels == */
 
-enum abi_limit {
-#define LIMIT(NAME, value, ...) NAME = value,
-#include "abi/limits.def"
-#undef LIMIT
+/* Limits are constants of limits.h; these are for lists. NULL at the end. */
+struct abi_limit_row {
+	const char *name, *what;
+	u64 value;
 };
+const struct abi_limit_row *abi_limit_at(u32 i);
+
+enum abi_profile_flag { PROFILE_LTS = 1, PROFILE_DEBIAN = 2, PROFILE_ENTERPRISE = 4 };
 struct abi_profile {
 	const char *name; /* "5.15" */
 	u16 version;      /* KV */
 	u16 flags;        /* enum abi_profile_flag */
 };
-const struct abi_profile *abi_profile(const char *name); /* "6.1", "v6.1", "6.1.0-18-amd64"; or NULL */
+u16 abi_version(const char *text); /* "6.1", "v6.1", "6.1.0-18-amd64" as KV; 0 when it is none */
+const struct abi_profile *abi_profile(const char *name); /* a version that has a row, or NULL */
 const struct abi_profile *abi_profile_at(u32 i);
 
 /* == The registry == */

@@ -17,6 +17,7 @@
 #ifdef SKEP_BTF_SOURCE
 #define UAPI_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), "kernel ABI")
 #else
+#include "btf/format.h"
 #include "isa/insn.h"
 #define UAPI_SIZE(type, bytes) STATIC_ASSERT(sizeof(type) == (bytes), "kernel ABI")
 #endif
@@ -399,5 +400,5 @@ struct bpf_token_info {
 };
 UAPI_SIZE(struct bpf_token_info, 32);
 
-/* Records of a program's function and line information and of CO-RE relocations: btf/format.h. */
+/* Records of a program's function and line information and of CO-RE relocations are in btf/format.h. */
 #endif
