@@ -15,3 +15,12 @@ $(O)/bench/jit: bench/jit.c $(BENCH_PROGRAMS:%=$(O)/bench/%.native.o) $(BELOW_ex
 .PHONY: bench-jit
 bench-jit: $(O)/bench/jit $(BENCH_PROGRAMS:%=$(O)/bench/%.bpf.o)
 	@$(O)/bench/jit $(O)/bench
+
+# Random programs: the interpreter against machine code. COUNT= SEED=
+$(O)/fuzz/exec: fuzz/exec.c test/unit/exec_test.h test/unit/test.h $(BELOW_exec:%=$(O)/lib/%.a)
+	$(say) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -Itest/unit $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(BELOW_exec:%=$(O)/lib/%.a)
+.PHONY: fuzz-exec
+fuzz-exec: $(O)/fuzz/exec
+	@$(O)/fuzz/exec $(or $(COUNT),200000) $(or $(SEED),1)

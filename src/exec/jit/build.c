@@ -4,6 +4,8 @@
 #include "exec/exec.h"
 #include <errno.h>
 
+enum { MAX_OPS = 8 /* that one instruction becomes */ };
+
 static const u8 alu_code[16] = {
 	[BPF_ADD >> 4] = J_ADD, [BPF_SUB >> 4] = J_SUB, [BPF_MUL >> 4] = J_MUL, [BPF_DIV >> 4] = J_DIV,
 	[BPF_OR >> 4] = J_OR, [BPF_AND >> 4] = J_AND, [BPF_LSH >> 4] = J_LSH, [BPF_RSH >> 4] = J_RSH,
@@ -144,7 +146,32 @@ static void build_meter(struct jit *j, u32 i) {
 	fold_emit(j, &op);
 }
 
-static void build_jump(struct jit *j, const struct bpf_insn *insn, const struct jblock *b, u32 i) {
+/* «if a pred b goto T; d = x; T:» is how clang writes d = a pred b ? d : x for BPF: a select. */
+static bool build_select(struct jit *j, const struct bpf_insn *insn, struct jblock *b, u32 i, struct jop *op) {
+	if (b->fall == NO_BLOCK || i + 2 >= j->f.end)
+		return false;
+	struct jblock *other = &j->f.blocks[b->fall];
+	const struct bpf_insn *mov = insn + 1;
+	bool reg = BPF_SRC(mov->code) == BPF_X, wide = BPF_CLASS(mov->code) == BPF_ALU64;
+	if (other->start != i + 1 || other->end != i + 2 || other->preds != 1 || other->fall != b->taken)
+		return false;
+	if ((BPF_CLASS(mov->code) != BPF_ALU && !wide) || BPF_OP(mov->code) != BPF_MOV || mov->off)
+		return false;
+	if (reg ? mov->src_reg == JREG_FP || (!wide && !(def_of(j, mov->src_reg)->flags & JF_ZEXT)) : !wide && mov->imm < 0)
+		return false;
+	op->code = J_SELECT, op->pred = pred_invert(op->pred);
+	op->d = mov->dst_reg, op->x = reg ? mov->src_reg : (u8)JREG_NONE, op->disp = mov->imm;
+	op->live = j->f.blocks[b->taken].live_in;
+	other->done = true;
+	b->fall = b->taken, b->taken = NO_BLOCK;
+	j->f.blocks[b->fall].preds--;
+	if (op->live >> op->d & 1)
+		fold_emit(j, op);
+	j->live_now = op->live;
+	return true;
+}
+
+static void build_jump(struct jit *j, const struct bpf_insn *insn, struct jblock *b, u32 i) {
 	bool metered = j->flags & IMAGE_METERED && j->x->facts[i].back_edge;
 	if (insn_is_goto(insn)) {
 		if (metered)
@@ -164,6 +191,8 @@ static void build_jump(struct jit *j, const struct bpf_insn *insn, const struct 
 			op.flags = JF_IMM, op.imm = op.wide ? (u64)(s64)insn->imm : (u32)insn->imm;
 	}
 	op.target = b->taken;
+	if (!metered && op.code == J_JCC && build_select(j, insn, b, i, &op))
+		return;
 	if (metered && op.code == J_JCC)
 		op.flags |= JF_ABORT, op.meter = MIN(meter_cost(j->x, i), (u32)INT32_MAX);
 	fold_emit(j, &op);
@@ -188,7 +217,7 @@ static void build_call(struct jit *j, const struct bpf_insn *insn, u32 i) {
 	}
 }
 
-static void build_insn(struct jit *j, const struct jblock *b, u32 i) {
+static void build_insn(struct jit *j, struct jblock *b, u32 i) {
 	const struct bpf_insn *insn = &j->x->insns[i];
 	switch (BPF_CLASS(insn->code)) {
 	case BPF_ALU:
@@ -227,27 +256,47 @@ static void build_insn(struct jit *j, const struct jblock *b, u32 i) {
 	}
 }
 
-void build_block(struct jit *j, u32 block, bool follows) {
+static bool next_is_free(const struct jblock *b) {
+	return !b->done && b->preds;
+}
+
+/* The block that is emitted after this one. */
+static u32 choose_next(const struct jit *j, u32 block) {
+	const struct jfunc *f = &j->f;
+	for (u32 next = block + 1; next < f->blocks_n; next++)
+		if (next_is_free(&f->blocks[next]))
+			return next;
+	return NO_BLOCK;
+}
+
+u32 build_block(struct jit *j, u32 block, bool follows) {
 	struct jblock *b = &j->f.blocks[block];
-	if (!follows)
-		build_flush(j);
-	ASSERT(follows || j->n == 1);
+	ASSERT(!b->done);
+	b->done = true;
 	if (!follows) {
+		build_flush(j, j->live_now);
 		if (b->loop_head)
 			code_fix(&j->code, FIX_ALIGN, 16, 0);
 		code_bind(&j->code, j->f.first_label + block);
 	}
 	scan_live(j, block);
-	for (u32 i = b->start; i < b->end && !j->error; i++)
-		if (!(j->mark[i] & MARK_SECOND_SLOT))
-			build_insn(j, b, i);
+	for (u32 i = b->start; i < b->end && !j->error; i++) {
+		if (j->mark[i] & MARK_SECOND_SLOT)
+			continue;
+		if (j->n > WINDOW - MAX_OPS)
+			build_flush(j, j->live_now);
+		j->live_now = j->live[i];
+		build_insn(j, b, i);
+	}
+	u32 next = choose_next(j, block);
 	if (b->fall == NO_BLOCK && b->taken == NO_BLOCK)
-		return;
+		return next;
 	/* Where it goes on: the block that is not the target of the last conditional jump. */
-	u32 last = block_last(j, b), to = b->fall != NO_BLOCK ? b->fall : b->taken;
-	if (to != j->next_block) {
-		struct jop op = jop_at(j, J_JMP, last);
-		op.target = to;
+	u32 to = b->fall != NO_BLOCK ? b->fall : b->taken;
+	if (to != next) {
+		struct jop op = jop_at(j, J_JMP, block_last(j, b));
+		op.target = to, op.live = j->live_now;
 		fold_emit(j, &op);
 	}
+	return next;
 }

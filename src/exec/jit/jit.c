@@ -79,13 +79,13 @@ static int compile_function(struct jit *j, u32 subprog) {
 	code_bind(&j->code, j->sub_labels + 2 * subprog);
 	code_line(&j->code, f->start);
 	j->m->begin(j);
-	for (u32 b = 0, next; b < f->blocks_n && !j->error; b = next) {
-		for (next = b + 1; next < f->blocks_n && !f->blocks[next].preds; next++)
-			;
-		j->next_block = next < f->blocks_n ? next : NO_BLOCK;
-		build_block(j, b, false);
+	build_flush(j, 0); /* an empty window */
+	for (u32 b = 0, before = NO_BLOCK, next; b != NO_BLOCK && !j->error; before = b, b = next) {
+		bool follows = before != NO_BLOCK && f->blocks[b].preds == 1 && f->blocks[before].fall == b &&
+		               f->blocks[before].taken != b;
+		next = build_block(j, b, follows);
 	}
-	build_flush(j);
+	build_flush(j, j->live_now);
 	j->m->end(j);
 	return j->error;
 }

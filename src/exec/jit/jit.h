@@ -54,7 +54,7 @@ struct jit {
 	u32 n;
 	u16 def[JREGS];
 	u16 memory; /* last operation that may have written memory */
-	u32 next_block; /* that will be emitted after this one */
+	u16 live_now; /* registers live after the last instruction built */
 	int error;
 };
 enum mark { MARK_LEADER = 1, MARK_BACK_TARGET = 2, MARK_SECOND_SLOT = 4 };
@@ -91,9 +91,10 @@ static inline u8 slot_of(const struct jit *j, const struct bpf_insn *insn) {
 				return (u8)(JREG_SLOT + i);
 	return JREG_NONE;
 }
-/* build.c: translates one block into the window and flushes the window where it must. */
-void build_block(struct jit *j, u32 block, bool follows);
-void build_flush(struct jit *j);
+/* build.c: translates one block into the window; returns the block to emit next, NO_BLOCK at the end. */
+u32 build_block(struct jit *j, u32 block, bool follows);
+/* window.c: everything in the window becomes machine code. live: registers read afterwards. */
+void build_flush(struct jit *j, u16 live);
 /* call.c */
 /* The entry point for the helper call at i, that of the map's type when the map is known; -1: there is none. */
 s32 dp_of_call(const struct xlated *x, u32 i);

@@ -27,8 +27,9 @@ enum jop_code {
 	J_ADDRESS, /* d = relocated address: kind scale, index disp, addend imm */
 	J_FUNC,  /* d = callback entry of subprogram imm */
 	J_LEA,   /* d = address, 64 bits */
-	J_SELECT, /* d = (a pred (b or imm)) ? x : d */
-	J_LAST_PURE = J_SELECT, /* up to here: nothing but d changes, nothing but registers is read, but for memory operands */
+	J_SELECT, /* d = (a pred (b or imm)) ? x : d; x JREG_NONE: the constant disp */
+	J_SETCC, /* d = a pred (b or imm) */
+	J_LAST_PURE = J_SETCC, /* up to here nothing changes but d */
 	J_LOAD,  /* d = memory of `size` bytes, zero-extended */
 	J_LOADSX, /* d = memory, sign-extended to 64 bits */
 	J_LOADBE, /* d = memory of 4 or 8 bytes, byte-swapped */
@@ -60,7 +61,12 @@ static inline u8 pred_swap(u8 p) {
 }
 
 enum { JREG_FP = 10, JREG_SLOT = 11, JREGS = 16, JREG_NONE = 0xff };
-enum { JF_IMM = 1, JF_MEM = 2, JF_ABORT = 4, JF_SIGNED = 8 };
+enum { JF_IMM = 1, JF_MEM = 2, JF_ABORT = 4, JF_SIGNED = 8, JF_ZEXT = 16 /* the upper half of d is zero */ };
+
+/* Immediates and displacements of machine operations are 32 bits, sign-extended. */
+static inline bool fits_s32(s64 v) {
+	return v == (s32)v;
+}
 
 struct jop {
 	u8 code, flags, size, pred;

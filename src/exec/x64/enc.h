@@ -42,10 +42,10 @@ static inline u8 *x64_u64(u8 *p, u64 v) {
 	__builtin_memcpy(p, &v, 8);
 	return p + 8;
 }
-static inline bool fits_s8(s64 v) {
+static inline bool x64_fits8(s64 v) {
 	return v == (s8)v;
 }
-static inline bool fits_s32(s64 v) {
+static inline bool x64_fits32(s64 v) {
 	return v == (s32)v;
 }
 
@@ -69,7 +69,7 @@ static inline u32 x64_index_of(struct x64_mem m) {
 }
 static inline u8 *x64_modrm_mem(u8 *p, u32 reg, struct x64_mem m) {
 	bool sib = m.index != X64_NOREG || (m.base & 7) == RSP;
-	u32 mod = m.disp == 0 && (m.base & 7) != RBP ? 0 : fits_s8(m.disp) ? 1 : 2;
+	u32 mod = m.disp == 0 && (m.base & 7) != RBP ? 0 : x64_fits8(m.disp) ? 1 : 2;
 	ASSERT_DEBUG(m.index != RSP);
 	p = x64_u8(p, (u8)(mod << 6 | (reg & 7) << 3 | (sib ? RSP : m.base & 7)));
 	if (sib)
@@ -102,7 +102,7 @@ static inline u8 *x64_alu_rm(u8 *p, bool w, enum x64_alu op, u32 d, struct x64_m
 	return x64_op_rm(p, w, op << 3 | 3, d, m);
 }
 static inline u8 *x64_alu_ri(u8 *p, bool w, enum x64_alu op, u32 d, s32 imm) {
-	if (fits_s8(imm))
+	if (x64_fits8(imm))
 		return x64_u8(x64_op_rr(p, w, 0x83, op, d), (u8)imm);
 	if (d == RAX)
 		return x64_u32(x64_u8(x64_rex(p, w, 0, 0, 0), (u8)(op << 3 | 5)), (u32)imm);
@@ -122,7 +122,7 @@ static inline u8 *x64_alu_mi(u8 *p, u32 size, enum x64_alu op, struct x64_mem m,
 		*p++ = 0x66;
 	if (size == 1)
 		return x64_u8(x64_op_rm(p, false, 0x80, op, m), (u8)imm);
-	if (fits_s8(imm))
+	if (x64_fits8(imm))
 		return x64_u8(x64_op_rm(p, size == 8, 0x83, op, m), (u8)imm);
 	p = x64_op_rm(p, size == 8, 0x81, op, m);
 	if (size > 2)
@@ -158,7 +158,7 @@ static inline u8 *x64_mov_rr(u8 *p, bool w, u32 d, u32 s) {
 static inline u8 *x64_mov_ri(u8 *p, u32 d, u64 v) {
 	if (v == (u32)v)
 		return x64_u32(x64_u8(x64_rex(p, false, 0, 0, d), (u8)(0xb8 | (d & 7))), (u32)v);
-	if (fits_s32((s64)v))
+	if (x64_fits32((s64)v))
 		return x64_u32(x64_op_rr(p, true, 0xc7, 0, d), (u32)v);
 	return x64_u64(x64_u8(x64_rex(p, true, 0, 0, d), (u8)(0xb8 | (d & 7))), v);
 }
@@ -219,7 +219,7 @@ static inline u8 *x64_imul_rm(u8 *p, bool w, u32 d, struct x64_mem m) {
 	return x64_op_rm(p, w, 0x1af, d, m);
 }
 static inline u8 *x64_imul_rri(u8 *p, bool w, u32 d, u32 s, s32 imm) {
-	if (fits_s8(imm))
+	if (x64_fits8(imm))
 		return x64_u8(x64_op_rr(p, w, 0x6b, d, s), (u8)imm);
 	return x64_u32(x64_op_rr(p, w, 0x69, d, s), (u32)imm);
 }

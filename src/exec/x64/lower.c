@@ -287,8 +287,25 @@ static u8 *lower_address(struct jit *j, u8 *p, const struct jop *op) {
 }
 
 static u8 *lower_select(struct jit *j, u8 *p, const struct jop *op) {
+	u8 d = j->home[op->d], x = X64_SCRATCH;
 	p = compare(j, p, op);
-	return E(cmov, true, cc_of_pred[op->pred], j->home[op->d], j->home[op->x]);
+	if (op->x == JREG_NONE)
+		E(mov_ri, x, (u64)(s64)op->disp); /* leaves the flags alone */
+	else
+		x = j->home[op->x];
+	return E(cmov, true, cc_of_pred[op->pred], d, x);
+}
+
+static u8 *lower_setcc(struct jit *j, u8 *p, const struct jop *op) {
+	u8 d = j->home[op->d];
+	bool apart = op->d != op->a && op->d != op->b;
+	if (apart)
+		E(zero, d);
+	p = compare(j, p, op);
+	if (apart)
+		return E(setcc, cc_of_pred[op->pred], d);
+	E(setcc, cc_of_pred[op->pred], X64_SCRATCH);
+	return E(movzx_rr, d, X64_SCRATCH, 1);
 }
 
 /* rax = the value's address: the geometry of the map is constant. r1 … r5 are lost in a call, so they are free here. */
@@ -356,6 +373,9 @@ void x64_lower(struct jit *j, const struct jop *op) {
 		break;
 	case J_SELECT:
 		p = lower_select(j, p, op);
+		break;
+	case J_SETCC:
+		p = lower_setcc(j, p, op);
 		break;
 	case J_LEA:
 	case J_LOAD:

@@ -1,0 +1,218 @@
+/* The window: the operations of straight-line code that have not become machine code yet.
+ *
+ *   ops[0]   every value that is older than the window
+ *   ops[i]   an operation; as a definition of its register d it is named by its index i
+ *   def[r]   the definition that register r holds now
+ *
+ *   an operation's va, vb, vx, vd say which definitions its operands are; uses says how many operations use it as an
+ *   operand. Since registers never move, «definition v is still in register r» is just def[r] == v.
+ *
+ * The only change that the window itself makes is to drop a definition that nobody used when its register is written
+ * again, or is dead at the end. Operations are never reordered and never inserted, so an operand that was in its register
+ * when an operation was appended is there when it is executed.
+ *
+ * Who reads what is not an operand: a jump reads all that is live at its target (pinned), an exit reads r0, calls read r1 to
+ * r5. What an operation that is not pure does cannot be dropped.
+ *
+ * A window ends at a label, when it is full, and at the end of the function; conditional jumps do not end it. */
+#include "exec/jit/build.h"
+#include <string.h>
+
+static bool is_removable(const struct jop *op) {
+	return op->code <= J_LAST_PURE || op->code == J_LOAD || op->code == J_LOADSX || op->code == J_LOADBE;
+}
+
+static void use(struct jit *j, u16 v) {
+	struct jop *def = &j->ops[v];
+	ASSERT(!v || def->code != J_NOP); /* what was dropped as dead is not read */
+	if (def->uses < PINNED - 1)
+		def->uses++;
+	else
+		def->uses = PINNED;
+}
+static void pin(struct jit *j, u8 r) {
+	j->ops[j->def[r]].uses = PINNED;
+}
+
+static void drop_use(struct jit *j, u16 v) {
+	struct jop *def = &j->ops[v];
+	if (!v || def->uses == PINNED)
+		return;
+	ASSERT(def->uses > 0);
+	if (--def->uses == 0 && def->d != JREG_NONE && j->def[def->d] != v && is_removable(def))
+		window_remove(j, v);
+}
+
+void window_remove(struct jit *j, u16 v) {
+	struct jop *op = &j->ops[v];
+	ASSERT(v && !op->uses && is_removable(op));
+	struct jop old = *op;
+	op->code = J_NOP;
+	if (old.a != JREG_NONE)
+		drop_use(j, old.va);
+	if (old.b != JREG_NONE)
+		drop_use(j, old.vb);
+	if (old.x != JREG_NONE)
+		drop_use(j, old.vx);
+	if (old.code == J_SELECT)
+		drop_use(j, old.vd);
+}
+
+/* Register r is about to be written. */
+static void kill(struct jit *j, u8 r) {
+	struct jop *def = def_of(j, r);
+	if (j->def[r] && !def->uses && def->code != J_NOP && is_removable(def))
+		window_remove(j, j->def[r]);
+}
+
+/* Is the upper half of the result zero? */
+static bool result_zext(struct jit *j, const struct jop *op) {
+	switch (op->code) {
+	case J_LOAD:
+	case J_LOADBE:
+	case J_BSWAP:
+		return op->size < 8;
+	case J_LOADSX:
+		return false;
+	case J_MOVZX:
+		return true;
+	case J_IMM:
+		return op->imm >> 32 == 0;
+	case J_MOV:
+		return !op->wide || def_of(j, op->a)->flags & JF_ZEXT;
+	case J_RSH:
+		return !op->wide || (op->flags & JF_IMM && (op->imm & 63) >= 32);
+	case J_AND:
+		return !op->wide || (op->flags & JF_IMM && op->imm >> 32 == 0) ||
+		       (!(op->flags & (JF_IMM | JF_MEM)) && (def_of(j, op->a)->flags | def_of(j, op->b)->flags) & JF_ZEXT);
+	case J_SELECT:
+		return def_of(j, op->d)->flags & JF_ZEXT &&
+		       (op->x == JREG_NONE ? op->disp >= 0 : def_of(j, op->x)->flags & JF_ZEXT);
+	case J_SETCC:
+	case J_CPU:
+		return true;
+	case J_LEA:
+	case J_ADDRESS:
+	case J_FUNC:
+	case J_CALL:
+	case J_LOCAL:
+	case J_TAIL:
+	case J_ARRAY:
+	case J_ATOMIC:
+	case J_PROBE:
+		return false;
+	default:
+		return !op->wide;
+	}
+}
+
+static bool writes_memory(const struct jop *op) {
+	return op->code == J_STORE || op->code == J_RMW || op->code == J_ATOMIC || op->code == J_CALL ||
+	       op->code == J_LOCAL || op->code == J_TAIL || op->code == J_PROBE;
+}
+
+/* Operations that are calls: they read r1 … r5 and leave them with values that nobody may read. */
+static void commit_call(struct jit *j, u16 v) {
+	for (u8 r = 1; r <= 5; r++)
+		pin(j, r);
+	kill(j, 0);
+	for (u8 r = 0; r <= 5; r++)
+		j->def[r] = v;
+}
+
+/* What a jump's target, or the end, reads. */
+static void commit_implicit(struct jit *j, const struct jop *op) {
+	u16 live = 0;
+	if (op->code == J_JCC || op->code == J_JMP || op->code == J_MAY_GOTO)
+		live = j->f.blocks[op->target].live_in;
+	else if (op->code == J_EXIT || (op->code == J_ATOMIC && op->imm == BPF_CMPXCHG))
+		live = 1;
+	for (u8 r = 0; live; r++, live >>= 1)
+		if (live & 1)
+			pin(j, r);
+}
+
+void window_commit(struct jit *j, const struct jop *from) {
+	ASSERT(j->n <= WINDOW);
+	u16 v = (u16)j->n++;
+	struct jop *op = &j->ops[v];
+	*op = *from;
+	op->uses = 0;
+	op->flags = (u8)((op->flags & ~JF_ZEXT) | (op->d != JREG_NONE && result_zext(j, op) ? JF_ZEXT : 0));
+	if (op->a != JREG_NONE)
+		use(j, op->va = j->def[op->a]);
+	if (op->b != JREG_NONE)
+		use(j, op->vb = j->def[op->b]);
+	if (op->x != JREG_NONE)
+		use(j, op->vx = j->def[op->x]);
+	if (op->code == J_SELECT)
+		use(j, op->vd = j->def[op->d]);
+	commit_implicit(j, op);
+	if (writes_memory(op))
+		j->memory = v;
+	if (op->code == J_CALL || op->code == J_LOCAL || op->code == J_TAIL || op->code == J_ARRAY) {
+		commit_call(j, v);
+	} else if (op->d != JREG_NONE) {
+		op->prev = j->def[op->d];
+		kill(j, op->d);
+		j->def[op->d] = v;
+	}
+}
+
+/* What is live before op, given what is live after it. */
+static u16 live_before(const struct jit *j, const struct jop *op, u16 live) {
+	switch (op->code) {
+	case J_CALL:
+	case J_LOCAL:
+	case J_TAIL:
+	case J_ARRAY:
+		return (live & ~0x3f) | 0x3e;
+	case J_EXIT:
+		return 1;
+	case J_JMP:
+		return j->f.blocks[op->target].live_in;
+	case J_JCC:
+	case J_MAY_GOTO:
+		live |= j->f.blocks[op->target].live_in;
+		break;
+	}
+	if (op->d != JREG_NONE && op->code != J_SELECT)
+		live &= ~(1 << op->d);
+	if (op->code == J_ATOMIC && op->imm == BPF_CMPXCHG)
+		live |= 1;
+	if (op->a != JREG_NONE)
+		live |= 1 << op->a;
+	if (op->b != JREG_NONE)
+		live |= 1 << op->b;
+	if (op->x != JREG_NONE)
+		live |= 1 << op->x;
+	return live;
+}
+
+/* The rules make registers live longer than the bytecode says; the machine needs to know what it may clobber. */
+static void machine_liveness(struct jit *j, u16 live) {
+	for (u32 i = j->n; i-- > 1;) {
+		struct jop *op = &j->ops[i];
+		op->live = live;
+		if (op->code != J_NOP)
+			live = live_before(j, op, live);
+	}
+}
+
+/* Everything that is left becomes machine code. live: registers read afterwards. */
+void build_flush(struct jit *j, u16 live) {
+	for (u32 round = 0; round < 2; round++) /* what a dead one used may be dead now */
+		for (u8 r = 0; r < JREGS; r++)
+			if (!(live >> r & 1))
+				kill(j, r);
+	machine_liveness(j, live);
+	for (u32 i = 1; i < j->n; i++) {
+		if (j->ops[i].code == J_NOP)
+			continue;
+		code_line(&j->code, j->ops[i].insn);
+		j->m->lower(j, &j->ops[i]);
+	}
+	j->n = 1, j->memory = 0;
+	memset(j->def, 0, sizeof j->def);
+	j->ops[0].uses = PINNED;
+}
