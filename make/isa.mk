@@ -27,3 +27,25 @@ $(O)/test/kernel/%: test/kernel/%.c test/kernel/kernel.c test/kernel/kernel.h te
 .PHONY: check-kernel-isa
 check-kernel-isa: $(KERNEL_isa)
 	@for t in $^; do timeout 300 $$t || exit 1; done
+
+# Fuzzing: bounded, reproducible, under sanitizers; the canary must be found first. LIBFUZZER=1 takes the compiler's
+# engine instead (FUZZ_ARGS are its options then).
+FUZZ_DIR := $(O)/fuzz
+FUZZ_SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FUZZ_ARGS ?= --runs 1000000 --seconds 30
+ifdef LIBFUZZER
+FUZZ_CC := $(CLANG)
+FUZZ_SAN += -fsanitize=fuzzer -DLIBFUZZER
+else
+FUZZ_CC := $(CC)
+endif
+$(FUZZ_DIR)/isa: fuzz/isa.c fuzz/driver.c fuzz/fuzz.h $(wildcard src/isa/* src/base/*)
+	$(say) FUZZ $@
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(CPPFLAGS) -Ifuzz $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(FUZZ_SAN) -o $@ fuzz/isa.c fuzz/driver.c $(SRC_isa) $(SRC_base)
+.PHONY: fuzz-isa
+fuzz-isa: $(FUZZ_DIR)/isa
+ifndef LIBFUZZER
+	@! (exec 2>/dev/null; $< --canary >/dev/null) || { echo "fuzz-isa: the canary was not found"; exit 1; }
+endif
+	$(Q)cd $(FUZZ_DIR) && timeout 600 $(abspath $<) $(FUZZ_ARGS)

@@ -264,7 +264,7 @@ static void run_file(const char *path) {
 }
 /* Rows that no program may run here: a case must say how they are refused. */
 static bool runs_nowhere(enum bpf_op op) {
-	return op == OP_CALLX || op == OP_ADDR_SPACE_CAST || op == OP_LDDW_BTF_ID || op == OP_CALL_KFUNC;
+	return op == OP_CALLX || op == OP_LDDW_BTF_ID || op == OP_CALL_KFUNC;
 }
 static void completeness(void) {
 	char missing[400] = "";

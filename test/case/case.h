@@ -18,7 +18,7 @@
  *     mem after:  the same memory when the program has ended
  *     packet:     bytes of a packet; the program runs over it as the type's context (result: 32 bits)
  *     type:       program type; socket_filter, or sched_cls with a packet
- *     map:        TYPE key=4 value=8 entries=2 [flags=0x1]; may be repeated
+ *     map:        TYPE key=4 value=8 entries=2 [flags=0x1] [extra=0x1]; may be repeated
  *     result:     r0
  *     error:      ERRNO: first line. The verifier refuses the program so; ERRNO: - when it says nothing
  *     bare:       r0 by the instruction set alone, where the verifier refuses the program for another reason
@@ -39,6 +39,7 @@ enum { CASE_FUNCS = 32, CASE_MAPS = 4, CASE_SKIPS = 4, CASE_BYTES = 4096, CASE_M
 
 struct case_map {
 	u32 type, key_size, value_size, entries, flags;
+	u64 extra;
 };
 /* Bytes, and the words in which the file gave them, so that bless can write them alike. */
 struct case_bytes {

@@ -26,7 +26,7 @@ static bool make_maps(struct kernel_case *k) {
 			k->maps[i] = kernel_array(8, 1, NULL);
 		else
 			k->maps[i] = kernel_map(c->maps[i].type, c->maps[i].key_size, c->maps[i].value_size,
-			                        c->maps[i].entries, c->maps[i].flags);
+			                        c->maps[i].entries, c->maps[i].flags, c->maps[i].extra);
 		if (k->maps[i] < 0) {
 			case_end(k->o, CASE_BROKEN, "the kernel does not make map %u: %s", i, strerror(-k->maps[i]));
 			return false;

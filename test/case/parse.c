@@ -129,14 +129,18 @@ static bool read_map(struct reader *r, const char *value) {
 		return wrong(r, "unknown map type");
 	m->type = type;
 	while ((w = word(&at, &n))) {
-		static const char *const keys[] = {"key=", "value=", "entries=", "flags="};
+		static const char *const keys[] = {"key=", "value=", "entries=", "flags=", "extra="};
 		u32 *const to[] = {&m->key_size, &m->value_size, &m->entries, &m->flags};
 		u32 k = 0;
 		while (k < ARRAY_SIZE(keys) && strncmp(w, keys[k], strlen(keys[k])))
 			k++;
 		if (k == ARRAY_SIZE(keys))
 			return wrong(r, "map: %.*s?", (int)n, w);
-		*to[k] = strtoul(w + strlen(keys[k]), NULL, 0);
+		u64 v = strtoull(w + strlen(keys[k]), NULL, 0);
+		if (k < ARRAY_SIZE(to))
+			*to[k] = v;
+		else
+			m->extra = v;
 	}
 	return true;
 }

@@ -183,12 +183,19 @@ static const void *packet(struct machine *m, u64 at, u32 size) {
 static u64 operand(const struct machine *m, const struct bpf_insn *insn) {
 	return insn_reg_form(insn) ? m->r[insn->src_reg] : (u64)(s64)insn->imm;
 }
+static u64 arena_start(const struct case_file *c) {
+	for (u32 i = 0; i < c->maps_n; i++)
+		if (c->maps[i].extra)
+			return c->maps[i].extra;
+	return 0;
+}
 static void alu(struct machine *m, enum bpf_op op, const struct bpf_insn *insn) {
 	u64 *dst = &m->r[insn->dst_reg];
 	bool unary = op_rows[op].shape == SHAPE_UNARY;
 	if (op == OP_ADDR_SPACE_CAST)
-		return stop(m, CASE_SKIPPED, "the reference has no arena");
-	*dst = sem_alu(op, *dst, unary ? m->r[insn->src_reg] : operand(m, insn));
+		*dst = sem_cast(m->r[insn->src_reg], insn->imm, arena_start(m->c));
+	else
+		*dst = sem_alu(op, *dst, unary ? m->r[insn->src_reg] : operand(m, insn));
 	m->pc++;
 }
 static void load(struct machine *m, enum bpf_op op, const struct bpf_insn *insn) {

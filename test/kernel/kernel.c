@@ -46,7 +46,7 @@ int kernel_run(int prog, const void *packet, u32 size, u32 *result) {
 	*result = a.test.retval;
 	return r;
 }
-int kernel_map(u32 type, u32 key_size, u32 value_size, u32 entries, u32 flags) {
+int kernel_map(u32 type, u32 key_size, u32 value_size, u32 entries, u32 flags, u64 extra) {
 	union bpf_attr a;
 	memset(&a, 0, sizeof a);
 	a.map_type = type;
@@ -54,12 +54,13 @@ int kernel_map(u32 type, u32 key_size, u32 value_size, u32 entries, u32 flags) {
 	a.value_size = value_size;
 	a.max_entries = entries;
 	a.map_flags = flags;
+	a.map_extra = extra;
 	return sys_bpf(BPF_MAP_CREATE, &a);
 }
 int kernel_array(u32 value_size, u32 entries, const void *value) {
 	union bpf_attr a;
 	u32 key = 0;
-	int map = kernel_map(BPF_MAP_TYPE_ARRAY, 4, value_size, entries, 0);
+	int map = kernel_map(BPF_MAP_TYPE_ARRAY, 4, value_size, entries, 0, 0);
 	if (map < 0 || !value)
 		return map;
 	memset(&a, 0, sizeof a);

@@ -27,7 +27,7 @@ struct kernel_prog {
 int kernel_load(const struct kernel_prog *p, char *log);
 /* BPF_PROG_TEST_RUN over size bytes of packet: 0 or negative errno. */
 int kernel_run(int prog, const void *packet, u32 size, u32 *result);
-int kernel_map(u32 type, u32 key_size, u32 value_size, u32 entries, u32 flags); /* descriptor or negative errno */
+int kernel_map(u32 type, u32 key_size, u32 value_size, u32 entries, u32 flags, u64 extra); /* descriptor or negative errno */
 int kernel_array(u32 value_size, u32 entries, const void *value); /* an array map whose first value is set */
 int kernel_map_read(int map, u32 index, void *value);
 int kernel_btf(const void *data, u32 size);
