@@ -1,0 +1,218 @@
+/* What the program's BTF says of it: which function is which, source lines, prototypes of global functions. */
+#include "verify/env.h"
+#include <string.h>
+
+enum { MIN_RECORD = 8, MAX_RECORD = 252, MIN_LINE_RECORD = 16 };
+
+/* Records may be longer than what we know, if the rest is zero. */
+static int check_tail(const u8 *record, u32 size, u32 known) {
+	for (u32 i = known; i < size; i++)
+		if (record[i])
+			return -E2BIG;
+	return 0;
+}
+
+/* A tail call or a packet load may leave the function with a value: it must return an int. */
+static int check_abnormal_return(struct verifier *v) {
+	for (u32 s = 1; s < v->subprogs_n; s++) {
+		const char *what = v->subprogs[s].has_ld_abs ? "LD_ABS" : v->subprogs[s].has_tail_call ? "tail_call" : NULL;
+		if (!what)
+			continue;
+		say(v, "name", "%s", what);
+		return refuse(v, SUBPROG_NO_BTF, -EINVAL, what);
+	}
+	return 0;
+}
+
+static bool returns_int(const struct btf *btf, const struct btf_type *func) {
+	const struct btf_type *proto = btf_type(btf, func->type), *t = btf_skip_type(btf, proto->type);
+	u32 kind = t ? BTF_INFO_KIND(t->info) : BTF_KIND_UNKN;
+	return kind == BTF_KIND_INT || kind == BTF_KIND_ENUM || kind == BTF_KIND_ENUM64;
+}
+
+static int set_function(struct verifier *v, u32 s, u32 type_id) {
+	const struct btf *btf = v->in->btf;
+	const struct btf_type *t = btf_type(btf, type_id);
+	struct subprog *sub = &v->subprogs[s];
+	const char *what;
+	if (!t || BTF_INFO_KIND(t->info) != BTF_KIND_FUNC)
+		return refuse_text(v, FUNC_INFO, -EINVAL, "invalid type id %d in func info", type_id);
+	sub->type_id = type_id;
+	sub->name = btf_name(btf, t);
+	sub->global = s && BTF_INFO_VLEN(t->info) == BTF_FUNC_GLOBAL;
+	what = sub->has_ld_abs ? "LD_ABS" : sub->has_tail_call ? "tail_call" : NULL;
+	if (s && what && !returns_int(btf, t)) {
+		say(v, "name", "%s", what);
+		return refuse(v, SUBPROG_RETURN_INT, -EINVAL, what);
+	}
+	return 0;
+}
+
+int check_btf_func(struct verifier *v) {
+	const struct verify_input *in = v->in;
+	u32 size = in->func_info_size, before = 0;
+	if (!in->func_info_n)
+		return check_abnormal_return(v);
+	if (!in->btf)
+		return -EINVAL;
+	if (size < MIN_RECORD || size > MAX_RECORD || size % 4) {
+		say(v, "why", "records of %u bytes", size);
+		return refuse(v, FUNC_INFO, -EINVAL, size);
+	}
+	say(v, "why", "it does not fit the functions of the program");
+	for (u32 i = 0; i < in->func_info_n; i++) {
+		const u8 *record = (const u8 *)in->func_info + (u64)i * size;
+		struct bpf_func_info info;
+		int err;
+		if (check_tail(record, size, sizeof info))
+			return refuse_text(v, FUNC_INFO, -E2BIG, "nonzero tailing record in func info");
+		__builtin_memcpy(&info, record, sizeof info);
+		if (!i && info.insn_off)
+			return refuse_text(v, FUNC_INFO, -EINVAL, "nonzero insn_off %u for the first func info record", info.insn_off);
+		if (i && info.insn_off <= before)
+			return refuse_text(v, FUNC_INFO, -EINVAL,
+			                   "same or smaller insn offset (%u) than previous func info record (%u)", info.insn_off, before);
+		if (i >= v->subprogs_n || in->func_info_n != v->subprogs_n)
+			return refuse_text(v, FUNC_INFO, -EINVAL,
+			                   "number of funcs in func_info doesn't match number of subprogs");
+		if (v->subprogs[i].start != info.insn_off)
+			return refuse_text(v, FUNC_INFO, -EINVAL,
+			                   "func_info BTF section doesn't match subprog layout in BPF program");
+		err = set_function(v, i, info.type_id);
+		if (err)
+			return err;
+		before = info.insn_off;
+	}
+	v->values_n = 0;
+	return 0;
+}
+
+static int check_line(struct verifier *v, const struct bpf_line_info *line, u32 i, u32 before) {
+	if ((i && line->insn_off <= before) || line->insn_off >= v->n)
+		return refuse(v, LINE_INFO, -EINVAL, i, line->insn_off, before, v->n);
+	if (!v->insns[line->insn_off].code)
+		return refuse_text(v, LINE_INFO, -EINVAL, "Invalid insn code at line_info[%u].insn_off", i);
+	if (!btf_string(v->in->btf, line->line_off) || !btf_string(v->in->btf, line->file_name_off))
+		return refuse_text(v, LINE_INFO, -EINVAL, "Invalid line_info[%u].line_off or .file_name_off", i);
+	return 0;
+}
+
+int check_btf_line(struct verifier *v) {
+	const struct verify_input *in = v->in;
+	u32 size = in->line_info_size, before = 0, s = 0;
+	struct bpf_line_info *lines;
+	if (!in->line_info_n)
+		return 0;
+	if (!in->btf || size < MIN_LINE_RECORD || size > MAX_RECORD || size % 4)
+		return -EINVAL;
+	lines = arena_array(&v->scratch, struct bpf_line_info, in->line_info_n);
+	if (!lines)
+		return -ENOMEM;
+	say(v, "why", "it does not fit the instructions");
+	for (u32 i = 0; i < in->line_info_n; i++) {
+		const u8 *record = (const u8 *)in->line_info + (u64)i * size;
+		int err;
+		if (check_tail(record, size, sizeof lines[i]))
+			return refuse_text(v, LINE_INFO, -E2BIG, "nonzero tailing record in line_info");
+		__builtin_memcpy(&lines[i], record, sizeof lines[i]);
+		err = check_line(v, &lines[i], i, before);
+		if (err)
+			return err;
+		before = lines[i].insn_off;
+		if (s == v->subprogs_n)
+			continue;
+		if (before == v->subprogs[s].start)
+			s++;
+		else if (before > v->subprogs[s].start)
+			return refuse_text(v, LINE_INFO, -EINVAL, "missing bpf_line_info for func#%u", s);
+	}
+	if (s != v->subprogs_n)
+		return refuse_text(v, LINE_INFO, -EINVAL, "missing bpf_line_info for %u funcs starting from func#%u",
+		                   v->subprogs_n - s, s);
+	v->values_n = 0;
+	v->lines = lines;
+	v->lines_n = in->line_info_n;
+	return 0;
+}
+
+/* == Prototypes of global functions == */
+
+enum { TAG_CTX = 1, TAG_NONNULL = 2, TAG_OTHER = 4 };
+
+static u32 argument_tags(const struct btf *btf, u32 func, u32 arg) {
+	const char *tag;
+	u32 tags = 0;
+	for (u32 id = 0; (id = btf_decl_tag_next(btf, func, (s32)arg, "arg:", id, &tag));)
+		tags |= !strcmp(tag, "ctx") ? TAG_CTX : !strcmp(tag, "nonnull") ? TAG_NONNULL : TAG_OTHER;
+	return tags;
+}
+
+/* Is it a pointer to this program type's context? */
+static bool is_context(const struct verifier *v, const struct btf *btf, u32 pointee) {
+	const struct btf_type *t = btf_skip_type(btf, pointee);
+	u32 kind = t ? BTF_INFO_KIND(t->info) : 0;
+	if (!v->ctx || (kind != BTF_KIND_STRUCT && kind != BTF_KIND_FWD && kind != BTF_KIND_UNION))
+		return false;
+	return !strcmp(btf_name(btf, t), v->ctx->name);
+}
+
+static int prepare_arg(struct verifier *v, const struct btf *btf, struct subprog *sub, u32 i, u32 type) {
+	u32 tags = argument_tags(btf, sub->type_id, i), id = btf_skip_modifiers(btf, type), kind;
+	const struct btf_type *t = btf_type(btf, id);
+	s64 size;
+	kind = BTF_INFO_KIND(t->info);
+	if (tags & TAG_OTHER)
+		return refuse_not_yet(v, "tags of a global function's argument");
+	if (kind == BTF_KIND_INT || kind == BTF_KIND_ENUM || kind == BTF_KIND_ENUM64) {
+		if (tags)
+			return refuse_text(v, GLOBAL_ARGS, -EINVAL, "arg#%d has pointer tag, but is not a pointer type", i);
+		sub->args[i].type = ARG_ANYTHING;
+		return 0;
+	}
+	if (kind != BTF_KIND_PTR)
+		return refuse_text(v, GLOBAL_ARGS, -EINVAL, "Arg#%d type %s in %s() is not supported yet.", i, btf_kind_name(kind),
+		                   sub->name);
+	if (tags & TAG_CTX || is_context(v, btf, t->type)) {
+		sub->args[i].type = ARG_PTR_TO_CTX;
+		return 0;
+	}
+	id = btf_skip_modifiers(btf, t->type);
+	size = btf_size(btf, id);
+	if (size < 0 || size > INT32_MAX)
+		return refuse_text(v, GLOBAL_ARGS, -EINVAL, "arg#%d reference type('%s %s') size cannot be determined: %ld", i,
+		                   btf_kind_name(BTF_INFO_KIND(btf_type(btf, id)->info)), btf_name_of(btf, id), (long)size);
+	sub->args[i].type = ARG_PTR_TO_MEM | (tags & TAG_NONNULL ? 0 : PTR_MAYBE_NULL);
+	sub->args[i].mem_size = (u32)size;
+	return 0;
+}
+
+/* The contract of a global function: what its caller promises and it may rely on. */
+int prepare_subprog_args(struct verifier *v, u32 subprog) {
+	struct subprog *sub = &v->subprogs[subprog];
+	const struct btf *btf = v->in->btf;
+	const struct btf_type *func, *proto;
+	const struct btf_param *params;
+	if (sub->args_known)
+		return 0;
+	say(v, "name", "%s", sub->name);
+	if (!sub->type_id)
+		return refuse_text(v, GLOBAL_ARGS, -EFAULT, "Global functions need valid BTF");
+	func = btf_type(btf, sub->type_id);
+	proto = btf_type(btf, func->type);
+	params = (const struct btf_param *)(proto + 1);
+	sub->args_n = BTF_INFO_VLEN(proto->info);
+	if (sub->args_n > 5)
+		return refuse_text(v, GLOBAL_ARGS, -EINVAL, "Global function %s() with %d > %d args. Buggy compiler.", sub->name,
+		                   sub->args_n, 5);
+	if (!returns_int(btf, func))
+		return refuse_text(v, GLOBAL_ARGS, -EINVAL,
+		                   "Global function %s() doesn't return scalar. Only those are supported.", sub->name);
+	for (u32 i = 0; i < sub->args_n; i++) {
+		int err = prepare_arg(v, btf, sub, i, params[i].type);
+		if (err)
+			return err;
+	}
+	sub->args_known = true;
+	v->values_n = 0;
+	return 0;
+}

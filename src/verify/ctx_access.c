@@ -1,0 +1,136 @@
+/* Context accesses: which field an offset means, who may touch it how, and what a load gives.
+ *
+ * The tables are abi/'s: the layout that programs see, and our internal one. Here a field is looked up and remembered;
+ * fixup.c rewrites the instruction to the internal layout after the walk. Tracing programs with BTF have an array of
+ * arguments for a context; their types are those of the traced function. */
+#include "verify/env.h"
+
+static const char *why_text(enum abi_ctx_why why) {
+	switch (why) {
+	case CTX_BAD_SIZE: return "the field has another size";
+	case CTX_MISALIGNED: return "the offset is not aligned";
+	case CTX_READ_ONLY: return "it can only be read";
+	case CTX_WRITE_ONLY: return "it can only be written";
+	case CTX_WRONG_TYPE: return "programs of this type may not";
+	case CTX_WRONG_ATTACH: return "programs with this attach type may not";
+	case CTX_ACROSS: return "the access crosses the border of fields";
+	default: return "there is no such field";
+	}
+}
+
+static int refuse_ctx(struct verifier *v, s32 off, u32 size, bool write, enum abi_ctx_why why) {
+	const struct abi_ctx_field *at = NULL;
+	for (u32 i = 0; v->ctx && i < v->ctx->fields_n; i++)
+		if (v->ctx->fields[i].off <= off && off < v->ctx->fields[i].off + v->ctx->fields[i].size)
+			at = &v->ctx->fields[i];
+	say(v, "name", "%s", at && at->name ? at->name : "nothing");
+	say(v, "off", "%d", off);
+	say(v, "size", "%u", size);
+	say(v, "verb", "%s", write ? "written" : "read");
+	say(v, "prog", "%s", v->type->name);
+	say(v, "why", "%s", why_text(why));
+	return refuse(v, CTX_ACCESS, -EACCES, off, size);
+}
+
+/* The prototype of what is traced: behind attach_btf_id a typedef of a pointer to a function (raw tracepoints). */
+static const struct btf_type *traced_prototype(const struct verifier *v, const char **name) {
+	const struct btf *btf = v->in->kernel_btf;
+	const struct btf_type *t = btf ? btf_type(btf, v->in->attach_btf_id) : NULL;
+	if (!t || BTF_INFO_KIND(t->info) != BTF_KIND_TYPEDEF)
+		return NULL;
+	*name = btf_name(btf, t);
+	if (!__builtin_strncmp(*name, "btf_trace_", 10))
+		*name += 10;
+	t = btf_skip_type(btf, t->type);
+	if (!t || BTF_INFO_KIND(t->info) != BTF_KIND_PTR)
+		return NULL;
+	t = btf_skip_type(btf, t->type);
+	return t && BTF_INFO_KIND(t->info) == BTF_KIND_FUNC_PROTO ? t : NULL;
+}
+
+/* Argument off/8 of the traced function. The first parameter of a raw tracepoint's prototype is not an argument. */
+static int load_argument(struct verifier *v, s32 off, u32 size, struct reg *to) {
+	const struct btf *btf = v->in->kernel_btf;
+	const char *name = "";
+	const struct btf_type *proto = traced_prototype(v, &name), *t;
+	const struct btf_param *params;
+	u32 arg = (u32)off / 8, n, id;
+	if (!proto)
+		return refuse_not_yet(v, "the arguments of what it is attached to");
+	n = BTF_INFO_VLEN(proto->info) - 1;
+	params = (const struct btf_param *)(proto + 1) + 1;
+	if (off % 8) {
+		vlog(v, "func '%s' offset %d is not multiple of 8\n", name, off);
+		return -EACCES;
+	}
+	if (arg >= n) {
+		vlog(v, "func '%s' doesn't have %d-th argument\n", name, arg + 1);
+		return -EACCES;
+	}
+	reg_set_unknown(to);
+	id = btf_skip_modifiers(btf, params[arg].type);
+	t = btf_type(btf, id);
+	if (BTF_INFO_KIND(t->info) != BTF_KIND_PTR)
+		return size <= 8 ? 0 : -EACCES;
+	if (size != 8) {
+		vlog(v, "func '%s' size %d must be 8\n", name, size);
+		return -EACCES;
+	}
+	id = btf_skip_modifiers(btf, t->type);
+	t = btf_type(btf, id);
+	if (BTF_INFO_KIND(t->info) != BTF_KIND_STRUCT && BTF_INFO_KIND(t->info) != BTF_KIND_UNION)
+		return 0; /* a pointer to nothing known is a number */
+	reg_set_pointer(to, PTR_TO_BTF_ID | PTR_TRUSTED);
+	to->btf = btf;
+	to->btf_id = id;
+	vlog(v, "func '%s' arg%d has btf_id %d type %s '%s'\n", name, arg, id, btf_kind_name(BTF_INFO_KIND(t->info)),
+	     btf_name(btf, t));
+	return 0;
+}
+
+/* The register that a load of a field gives. */
+static int load_field(struct verifier *v, const struct abi_ctx_field *field, struct reg *to) {
+	u32 base = base_type(field->reg);
+	if (!base || base == SCALAR_VALUE) {
+		reg_set_unknown(to);
+		return 0;
+	}
+	reg_set_pointer(to, field->reg);
+	if (field->reg & PTR_MAYBE_NULL)
+		to->id = ++v->id_gen;
+	if (base != PTR_TO_BTF_ID)
+		return 0;
+	to->btf = v->in->kernel_btf;
+	to->btf_id = to->btf && field->btf ? btf_find(to->btf, field->btf, BTF_KIND_STRUCT) : 0;
+	return to->btf_id ? 0 : refuse_not_yet(v, "a pointer into the context whose type is not known here");
+}
+
+/* A second access by the same instruction must mean the same field. */
+static int note_field(struct verifier *v, const struct abi_ctx_field *field, s32 off, u32 size) {
+	struct insn_aux *aux = &v->aux[v->at];
+	ASSERT(!aux->ctx_size || (aux->field == field && aux->ctx_off == off && aux->ctx_size == size));
+	aux->field = field;
+	aux->ctx_off = off;
+	aux->ctx_size = size;
+	v->max_ctx_off = MAX(v->max_ctx_off, (u32)off + size);
+	return 0;
+}
+
+int check_ctx_access(struct verifier *v, s32 off, u32 size, bool write, bool sext, struct reg *loaded) {
+	enum abi_ctx_why why = CTX_OK;
+	const struct abi_ctx_field *field;
+	int err;
+	field = abi_ctx_field(v->abi, v->in->prog_type, v->in->expected_attach_type, off, size, write, &why);
+	if (!field)
+		return refuse_ctx(v, off, size, write, why);
+	if (sext && field->reg && base_type(field->reg) != SCALAR_VALUE) /* a pointer cannot be sign-extended */
+		return refuse_ctx(v, off, size, write, CTX_BAD_SIZE);
+	if (v->type->ctx == CTX_BTF_ARGS) {
+		err = write ? -EACCES : load_argument(v, off, size, loaded);
+		if (err)
+			return refuse_ctx(v, off, size, write, CTX_NO_FIELD);
+		return note_field(v, field, off, size);
+	}
+	err = write ? 0 : load_field(v, field, loaded);
+	return err ? err : note_field(v, field, off, size);
+}

@@ -1,0 +1,356 @@
+/* The verifier's own state while it looks at one program, and what its parts offer each other. Only files of this room
+ * include it.
+ *
+ *   verifier.c     the order of the passes, the main loop
+ *   check_cfg.c    subprograms, control flow, strongly connected components, prune points     before the walk
+ *   check_btf.c    function and line records of the program
+ *   resolve.c      64-bit immediates: maps, callbacks
+ *   liveness.c     registers (before the walk) and stack slots (during it)
+ *   step_*.c       one instruction on one state
+ *   stack.c mem.c packet … what memory it may touch
+ *   states.c       checkpoints, pruning, loops;   backtrack.c   which scalars had to be exact
+ *   fixup.c        rewriting and facts, after the walk
+ *   log.c explain.c   the kernel's log; a sentence for people
+ *   oracle.c       recording of states for the interpreter's checks
+ *
+ * Conventions. Functions that can refuse return 0 or negative errno, and have said why through refuse() by then. `at` is
+ * the instruction that is being looked at; regno -1 means «no register». */
+#ifndef SKEP_VERIFY_ENV_H
+#define SKEP_VERIFY_ENV_H
+#include "abi/abi.h"
+#include "base/vec.h"
+#include "btf/btf.h"
+#include "abi/diag.h"
+#include "verify/holes.h"
+#include "verify/state.h"
+#include "verify/verifier.h"
+#include <errno.h>
+#include <stdio.h>
+
+#ifndef ENOTSUPP
+#define ENOTSUPP 524 /* the kernel's own; user space headers do not have it */
+#endif
+
+enum { MAX_USED_MAPS = 64, MAX_SUBPROGS = 256, MAX_PENDING = 8192, LIMIT_INSNS = 1000000 };
+
+struct log {
+	char *buf;      /* of the caller */
+	u32 size;
+	u32 level;
+	u64 start, end; /* text positions of what the buffer holds, and of the end */
+	u64 true_size;  /* the most that was ever needed */
+	bool broken;
+	/* where the last instruction was printed, to put its state behind it */
+	u64 insn_end;
+	u32 insn_width;
+	const struct bpf_line_info *line; /* printed last */
+	u32 scratched_regs;
+	u64 scratched_slots;
+};
+
+enum insn_flag {
+	AUX_PRUNE = 1,        /* states are compared here */
+	AUX_HISTORY = 2,      /* reached by a jump: the way must be recorded */
+	AUX_CHECKPOINT = 4,   /* always make a checkpoint */
+	AUX_CALLBACK = 8,     /* call that runs a callback */
+	AUX_SEEN = 16,        /* reached by some path */
+	AUX_ZEXT = 32,        /* fixup: somebody reads the upper half of the 32-bit result */
+	AUX_JUMP_TARGET = 64,
+	AUX_BACK_EDGE = 128,
+	AUX_MAP_VARIES = 256, /* map call: not always the same map */
+	AUX_KEY_VARIES = 512,
+	AUX_KEY_SEEN = 1024,
+	AUX_CALLBACK_VARIES = 2048,
+	AUX_KIND_VARIES = 4096,
+	AUX_PROBE = 8192,
+	AUX_CONST_VARIES = 16384,
+	AUX_CONST_SEEN = 32768,
+};
+struct insn_aux {
+	u32 flags;    /* enum insn_flag */
+	u32 ptr_type; /* of the base of a memory access, NOT_INIT before it was seen */
+	u16 live;     /* registers live before the instruction */
+	u16 subprog;  /* that it belongs to */
+	u32 scc;      /* loop it belongs to, 0 none */
+	u8 kind;      /* enum ptr_kind of all accesses so far */
+	u8 taken;     /* conditional jump: bit 0 fell through, bit 1 jumped, on some path */
+	u16 callback; /* subprogram + 1 */
+	u32 ctx_size; /* context access: size in bytes; 0 none */
+	const struct abi_ctx_field *field;
+	const struct map_ref *map;
+	u64 key;      /* constant key, or number of iterations */
+	s32 ctx_off;
+};
+
+struct subprog {
+	u32 start, end;
+	u32 postorder, postorder_n; /* in v->postorder */
+	u32 stack;                  /* bytes used */
+	u32 type_id;                /* BTF function, 0 none */
+	const char *name;           /* "" without BTF */
+	bool global, called, verified;
+	bool has_tail_call, has_ld_abs, is_callback, is_async_callback, tail_call_reachable;
+	bool changes_pkt_data, might_sleep;
+	bool args_known;
+	u32 args_n;
+	struct subprog_arg {
+		u32 type, mem_size;
+	} args[5];
+};
+
+/* Scalars and slots whose exact value is being traced back, by frame. */
+struct backtrack {
+	u32 frame;
+	u32 regs[MAX_FRAMES];
+	u64 slots[MAX_FRAMES];
+};
+
+struct explored {
+	struct explored *next;
+	struct state *state;
+	u32 hits, misses;
+	bool dropped; /* out of the lists, kept because others may have it as parent */
+};
+
+struct pending {
+	struct state *state;
+	u32 insn, prev;
+	u64 log_end;
+};
+
+struct id_pair {
+	u32 old, cur;
+};
+enum { ID_PAIRS = (MAX_BPF_REG + STACK_SLOTS) * MAX_FRAMES };
+
+struct scc_visit;
+struct stack_liveness;
+
+struct verifier {
+	const struct verify_input *in;
+	struct verify_output *out;
+	struct arena *arena;   /* of the caller: what is returned */
+	struct arena scratch;  /* of the walk */
+	struct state_pool pool;
+	const struct skep_abi *abi;
+	const struct abi_prog_type *type;
+	const struct abi_ctx *ctx;
+	struct abi_caller caller;
+
+	struct bpf_insn *insns; /* a copy */
+	u32 n;
+	struct insn_aux *aux;
+	struct subprog *subprogs;
+	u32 subprogs_n;
+	u32 *postorder;
+	u32 sccs_n;
+	const struct bpf_line_info *lines;
+	u32 lines_n;
+	struct map_ref *maps[MAX_USED_MAPS];
+	u32 maps_n;
+	bool has_loops, has_calls, sleepable, strict_alignment, test_state_freq;
+
+	struct state *cur;
+	u32 at;
+	s32 prev;               /* instruction before, on this path */
+	struct step *cur_step;  /* the step recorded for this instruction */
+	VEC(struct pending) pending;
+	struct explored **explored; /* n heads */
+	struct explored *dropped;
+	u64 processed, jumps, prev_processed, prev_jumps;
+	u64 total_states, peak_states, max_states_per_insn;
+	u64 limit;
+	u32 id_gen, async_gen;
+	struct id_pair *ids;
+	u32 ids_n, ids_tmp;
+	struct backtrack bt;
+	struct scc_visit **sccs;
+	u32 backedges_n;
+	struct stack_liveness *stack_live;
+	struct reg fake[2];     /* operands that are no registers */
+	u32 max_ctx_off, max_pkt_off;
+	bool seen_direct_write, tail_call_reachable;
+
+	struct diag_value values[12]; /* for the sentence of a refusal */
+	u32 values_n;
+	struct log log;
+	struct btf_access walk; /* scratch of BTF accesses */
+	u64 clock_start;
+};
+
+/* log.c */
+void log_init(struct verifier *v);
+int log_finish(struct verifier *v);
+void vlog(struct verifier *v, const char *fmt, ...) PRINTF(2, 3);
+void log_reset_to(struct verifier *v, u64 end);
+void log_insn(struct verifier *v, u32 insn);
+void log_line(struct verifier *v, u32 insn, const char *prefix);
+void log_state(struct verifier *v, const struct state *s, u32 frame, bool all);
+void log_insn_state(struct verifier *v);
+void log_reg(struct verifier *v, const struct frame *f, const struct reg *r);
+const char *tnum_text(struct tnum t, char to[48]);
+/* One instruction as the log shows it, without newline. */
+void log_insn_text(struct verifier *v, const struct bpf_insn *insn, char *to, u32 size);
+static inline bool logging(const struct verifier *v) {
+	return v->log.level & (LOG_LEVEL1 | LOG_LEVEL2);
+}
+static inline bool logging2(const struct verifier *v) {
+	return v->log.level & LOG_LEVEL2;
+}
+static inline void scratch_reg(struct verifier *v, u32 reg) {
+	v->log.scratched_regs |= 1u << reg;
+}
+static inline void scratch_slot(struct verifier *v, u32 slot) {
+	v->log.scratched_slots |= (u64)1 << slot;
+}
+/* Refuses: the log gets the kernel's line, the diagnostic the row of diag.def, unless there is one already. Returns err.
+ * refuse_text is for rows with more than one wording. */
+#define refuse(v, NAME, err, ...) refuse_as(v, DIAG_##NAME, err, DIAG_WORDING_##NAME, ##__VA_ARGS__)
+#define refuse_text(v, NAME, err, ...) refuse_as(v, DIAG_##NAME, err, __VA_ARGS__)
+int refuse_as(struct verifier *v, u32 diag, int err, const char *fmt, ...) PRINTF(4, 5);
+/* What insn_valid found. */
+int refuse_insn(struct verifier *v, const char *message);
+/* A value for the {name} of the sentence; just before refuse(). */
+void say(struct verifier *v, const char *name, const char *fmt, ...) PRINTF(3, 4);
+void say_reg(struct verifier *v, u32 regno); /* {reg} {type} {range} {min} {max} {off} */
+void explain_finish(struct verifier *v);
+const struct bpf_line_info *line_of(const struct verifier *v, u32 insn);
+
+/* check_cfg.c */
+int check_subprogs(struct verifier *v);
+int check_cfg(struct verifier *v);
+int find_loops(struct verifier *v);
+int check_max_stack_depth(struct verifier *v);
+int subprog_at(const struct verifier *v, u32 start); /* index, or -1 */
+u32 insn_successors(const struct verifier *v, u32 insn, u32 next[2]);
+
+/* check_btf.c */
+int check_btf_func(struct verifier *v);
+int check_btf_line(struct verifier *v);
+int prepare_subprog_args(struct verifier *v, u32 subprog);
+
+/* resolve.c */
+int resolve_immediates(struct verifier *v);
+int check_map_allowed(struct verifier *v, const struct map_facts *map);
+
+/* liveness.c */
+int find_live_registers(struct verifier *v);
+int stack_live_init(struct verifier *v);
+int stack_mark_read(struct verifier *v, u32 frame, u64 slots);
+void stack_mark_write(struct verifier *v, u32 frame, u64 slots);
+
+int stack_step_end(struct verifier *v, struct stack_instance *at, u32 insn);
+int stack_instance_of(struct verifier *v, struct state *s, u32 frame);
+void stack_live_free(struct verifier *v);
+int stack_live_query(struct verifier *v, struct state *s, u64 live[MAX_FRAMES]);
+
+/* states.c */
+int push_pending(struct verifier *v, u32 insn, s32 prev, struct state **out);
+int pop_pending(struct verifier *v);
+int state_visited(struct verifier *v);
+int state_finished(struct verifier *v, struct state *s);
+void widen_from_loop(struct verifier *v, u32 insn, u32 depth, struct state *s);
+void forget_states(struct verifier *v);
+
+/* backtrack.c */
+int mark_precise(struct verifier *v, s32 reg);
+int mark_precise_batch(struct verifier *v, struct state *from, bool *changed);
+int record_step(struct verifier *v, u32 flags, u64 linked);
+void forget_precision(struct state *s);
+void all_precise(struct verifier *v, struct state *s);
+
+/* stack.c */
+int check_stack_bounds(struct verifier *v, u32 regno, s32 off, s32 size, bool write);
+int stack_read(struct verifier *v, u32 regno, s32 off, u32 size, s32 to);
+int stack_write(struct verifier *v, u32 regno, s32 off, u32 size, s32 value);
+struct helper_call;
+int check_stack_range(struct verifier *v, u32 regno, s32 off, s32 size, bool zero_ok, bool write, struct helper_call *call);
+int stack_constant(struct verifier *v, const struct reg *ptr, u32 size, bool *known, u64 *value);
+void link_before_copy(struct verifier *v, struct reg *r);
+
+/* step_*.c: the instruction `at` on the state `cur` */
+int step_alu(struct verifier *v, const struct bpf_insn *insn);
+int step_jmp(struct verifier *v, const struct bpf_insn *insn);
+int step_load(struct verifier *v, const struct bpf_insn *insn);
+int step_store(struct verifier *v, const struct bpf_insn *insn);
+int step_atomic(struct verifier *v, const struct bpf_insn *insn);
+int step_imm64(struct verifier *v, const struct bpf_insn *insn);
+int step_packet_load(struct verifier *v, const struct bpf_insn *insn);
+int step_call(struct verifier *v, const struct bpf_insn *insn);
+int step_exit(struct verifier *v, bool *finished);
+int check_sane_number(struct verifier *v, struct reg *r, const char *where);
+
+/* mem.c */
+int check_mem(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 value, bool strict, bool sext);
+int check_region(struct verifier *v, u32 regno, s32 off, s32 size, u32 room, bool zero_ok);
+int check_map_value(struct verifier *v, u32 regno, s32 off, s32 size, bool zero_ok, bool helper);
+int check_map_rights(struct verifier *v, u32 regno, s32 off, s32 size, bool write);
+int check_packet(struct verifier *v, u32 regno, s32 off, s32 size, bool zero_ok);
+int check_fixed_offset(struct verifier *v, const struct reg *r, u32 regno, bool zero_only);
+int check_btf_pointer(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 value);
+int note_access(struct verifier *v, u32 type, bool trust_may_differ);
+bool may_access_packet(struct verifier *v, bool write, const struct helper_call *call);
+
+/* ctx_access.c */
+int check_ctx_access(struct verifier *v, s32 off, u32 size, bool write, bool sext, struct reg *loaded);
+
+/* helper calls: step_call.c, call_args.c, call_return.c, callback.c */
+struct helper_call {
+	const struct abi_helper *helper;
+	const struct map_ref *map;
+	u32 map_uid;
+	bool raw;             /* the memory argument need not be initialised */
+	u32 raw_reg, raw_size;
+	bool pkt_access;
+	u32 release_reg;      /* 0 none */
+	u32 ref_obj;          /* id of the reference among the arguments */
+	bool key_known;       /* the key is this number */
+	u64 key;
+	u64 mem_size;
+	bool mem_size_known;
+	u64 max_value;        /* of the size argument */
+	s32 callback;         /* subprogram, -1 none */
+	const struct btf *ret_btf;
+	u32 ret_btf_id;
+};
+int check_helper_args(struct verifier *v, struct helper_call *call);
+int set_helper_result(struct verifier *v, struct helper_call *call);
+int check_helper_mem(struct verifier *v, u32 regno, s32 size, bool write, bool zero_ok, struct helper_call *call);
+int check_mem_size_pair(struct verifier *v, u32 size_reg, bool write, bool zero_ok, struct helper_call *call);
+int step_local_call(struct verifier *v, const struct bpf_insn *insn);
+int push_callback(struct verifier *v, const struct helper_call *call);
+int leave_subprog(struct verifier *v);
+int check_references(struct verifier *v, const char *what);
+int check_program_return(struct verifier *v);
+int refuse_return(struct verifier *v, const struct reg *r, struct return_range range, const char *when, bool callback);
+void clear_caller_saved(struct verifier *v, struct frame *f);
+void clear_packet_pointers(struct verifier *v);
+int release_reference(struct verifier *v, u32 id);
+u32 acquire_reference(struct verifier *v, u32 insn);
+void mark_known_not_null(struct verifier *v, struct reg *r);
+
+/* verifier.c */
+int check_reg_read(struct verifier *v, u32 reg);
+int check_reg_write(struct verifier *v, u32 reg, bool clear);
+int refuse_not_yet(struct verifier *v, const char *what);
+
+/* fixup.c */
+int fixup(struct verifier *v);
+
+/* oracle.c */
+int oracle_record(struct verifier *v);
+
+static inline struct frame *cur_frame(const struct verifier *v) {
+	return v->cur->frames[v->cur->curframe];
+}
+static inline struct reg *cur_regs(const struct verifier *v) {
+	return v->cur->frames[v->cur->curframe]->regs;
+}
+static inline struct frame *frame_of(const struct verifier *v, const struct reg *stack_ptr) {
+	ASSERT(stack_ptr->frameno <= v->cur->curframe);
+	return v->cur->frames[stack_ptr->frameno];
+}
+static inline bool is_callback_call(const struct verifier *v, u32 insn) {
+	return v->aux[insn].flags & AUX_CALLBACK;
+}
+#endif

@@ -1,0 +1,351 @@
+/* What is still needed: registers (a classic backward dataflow, before the walk), and stack slots (during it).
+ *
+ * Registers. Each instruction uses and sets registers by its form; a call of a function uses r1 … r5. The result is live[]
+ * before each instruction, per function. Pruning ignores dead registers.
+ *
+ * Stack slots cannot be told from the instruction: they are reached through pointers. So the walk tells: for each chain of
+ * calls (instance) and each instruction, which slots of which frame it read on some path, and which it overwrote wholly
+ * on every path. From these the same dataflow gives the live slots, whenever a checkpoint is cleaned:
+ *
+ *     live before i = (live after i  minus  always written by i)  plus  maybe read by i
+ *
+ * A callee's reads of its callers' frames count as the call's own. A checkpoint is only asked for when all its paths are
+ * finished, so every read that can come after it has been told, under the same chain of calls. Instructions that no path
+ * has visited make nothing live; so live slots only ever grow, and a queue of changed instructions keeps the solution up
+ * to date at a cost that is linear in all.
+ *
+ *     instance (call sites 12, 40; function #2) ── frames[0..2] ── per instruction: read, written, live
+ */
+#include "base/vec.h"
+#include "verify/env.h"
+
+/* == Registers == */
+
+enum { ALL_REGS = 0x7ff, SCRATCH_REGS = 0x3f, ARG_REGS = 0x3e };
+
+static void call_uses(const struct verifier *v, const struct bpf_insn *insn, u32 *use, u32 *set) {
+	const struct abi_helper *h;
+	*set = SCRATCH_REGS;
+	*use = ARG_REGS;
+	if (!insn_is_helper_call(insn))
+		return;
+	h = abi_helper(v->abi, (u32)insn->imm);
+	if (!h)
+		return;
+	*use = 0;
+	for (u32 i = 0; i < 5 && h->arg[i] != ARG_DONTCARE; i++)
+		*use |= 2u << i;
+}
+
+static void insn_uses(const struct verifier *v, const struct bpf_insn *insn, u32 *use, u32 *set) {
+	u32 d = 1u << insn->dst_reg, s = 1u << insn->src_reg;
+	u8 op = BPF_OP(insn->code);
+	bool x = BPF_SRC(insn->code) == BPF_X;
+	*use = *set = 0;
+	switch (BPF_CLASS(insn->code)) {
+	case BPF_LD:
+		if (insn_is_ldimm64(insn))
+			*set = d;
+		else
+			*use = ALL_REGS; /* packet loads */
+		break;
+	case BPF_LDX:
+		*set = d;
+		*use = s;
+		break;
+	case BPF_ST:
+		*use = d;
+		break;
+	case BPF_STX:
+		*use = d | s;
+		if (BPF_MODE(insn->code) != BPF_ATOMIC)
+			break;
+		if (insn->imm == BPF_LOAD_ACQ) {
+			*use = s;
+			*set = d;
+		} else if (insn->imm == BPF_CMPXCHG) {
+			*use |= 1;
+			*set = 1;
+		} else if (insn->imm & BPF_FETCH && insn->imm != BPF_STORE_REL) {
+			*set = s;
+		}
+		break;
+	case BPF_ALU:
+	case BPF_ALU64:
+		*set = d;
+		if (op == BPF_MOV)
+			*use = x ? s : 0;
+		else
+			*use = d | (x && op != BPF_END && op != BPF_NEG ? s : 0);
+		break;
+	default:
+		if (op == BPF_CALL)
+			call_uses(v, insn, use, set);
+		else if (op == BPF_EXIT)
+			*use = 1;
+		else if (op != BPF_JA && op != BPF_JCOND)
+			*use = d | (x ? s : 0);
+		break;
+	}
+}
+
+int find_live_registers(struct verifier *v) {
+	bool changed;
+	do {
+		changed = false;
+		for (u32 p = 0; p < v->n; p++) {
+			u32 at = v->postorder[p], next[2], use, set, live = 0;
+			u32 n = insn_successors(v, at, next);
+			if (!v->insns[at].code)
+				continue;
+			for (u32 i = 0; i < n; i++)
+				live |= v->aux[next[i]].live;
+			insn_uses(v, &v->insns[at], &use, &set);
+			live = (live & ~set) | use;
+			changed |= live != v->aux[at].live;
+			v->aux[at].live = (u16)live;
+		}
+	} while (changed);
+	if (!logging2(v))
+		return 0;
+	vlog(v, "Live regs before insn:\n");
+	for (u32 i = 0; i < v->n; i++) {
+		char text[160];
+		if (v->aux[i].scc)
+			vlog(v, "%3d ", v->aux[i].scc);
+		else
+			vlog(v, "    ");
+		vlog(v, "%3d: ", i);
+		for (u32 r = 0; r < BPF_REG_FP; r++)
+			v->aux[i].live >> r & 1 ? vlog(v, "%d", r) : vlog(v, ".");
+		log_insn_text(v, &v->insns[i], text, sizeof text);
+		vlog(v, " %s\n", text);
+		i += insn_is_ldimm64(&v->insns[i]);
+	}
+	return 0;
+}
+
+/* == Stack slots == */
+
+struct slot_masks {
+	u64 read, written, live;
+};
+struct stack_instance {
+	struct stack_instance *next, *outer, *next_dirty;
+	u32 depth, subprog, callsite;
+	bool dirty;
+	u8 *visited;                           /* by instruction - start: VISITED, QUEUED */
+	struct slot_masks *frames[MAX_FRAMES]; /* by instruction - start; NULL: nothing told */
+	VEC(u32) queue;                        /* instructions whose live slots may have changed */
+};
+enum { VISITED = 1, QUEUED = 2 };
+struct stack_liveness {
+	struct stack_instance **heads; /* by function */
+	struct stack_instance *dirty;
+	u64 writes[MAX_FRAMES]; /* of the instruction at hand */
+	u32 *preds_at, *preds;  /* predecessors of i: preds[preds_at[i] … preds_at[i + 1]) */
+};
+
+static int find_predecessors(struct verifier *v, struct stack_liveness *l) {
+	u32 next[2];
+	l->preds_at = arena_array(&v->scratch, u32, v->n + 2);
+	l->preds = arena_array(&v->scratch, u32, v->n * 2);
+	if (!l->preds_at || !l->preds)
+		return -ENOMEM;
+	for (u32 i = 0; i < v->n; i++)
+		for (u32 k = v->insns[i].code ? insn_successors(v, i, next) : 0; k; k--)
+			l->preds_at[next[k - 1] + 2]++;
+	for (u32 i = 0; i < v->n; i++)
+		l->preds_at[i + 2] += l->preds_at[i + 1];
+	for (u32 i = 0; i < v->n; i++)
+		for (u32 k = v->insns[i].code ? insn_successors(v, i, next) : 0; k; k--)
+			l->preds[l->preds_at[next[k - 1] + 1]++] = i;
+	return 0;
+}
+
+int stack_live_init(struct verifier *v) {
+	v->stack_live = arena_new(&v->scratch, struct stack_liveness);
+	if (!v->stack_live)
+		return -ENOMEM;
+	v->stack_live->heads = arena_array(&v->scratch, struct stack_instance *, v->subprogs_n);
+	return v->stack_live->heads ? find_predecessors(v, v->stack_live) : -ENOMEM;
+}
+
+void stack_live_free(struct verifier *v) {
+	for (u32 s = 0; v->stack_live && v->stack_live->heads && s < v->subprogs_n; s++)
+		for (struct stack_instance *at = v->stack_live->heads[s]; at; at = at->next)
+			vec_free(&at->queue);
+}
+
+/* Finds or makes the instance of frame i of a state. */
+int stack_instance_of(struct verifier *v, struct state *s, u32 i) {
+	struct frame *f = s->frames[i];
+	struct stack_instance *outer = i ? s->frames[i - 1]->instance : NULL, *at;
+	const struct subprog *sub = &v->subprogs[f->subprog];
+	ASSERT(!i || outer);
+	for (at = v->stack_live->heads[f->subprog]; at; at = at->next)
+		if (at->outer == outer && at->callsite == (u32)f->callsite)
+			break;
+	if (!at) {
+		at = arena_new(&v->scratch, struct stack_instance);
+		if (!at)
+			return -ENOMEM;
+		at->visited = arena_array(&v->scratch, u8, sub->end - sub->start);
+		if (!at->visited)
+			return -ENOMEM;
+		at->next = v->stack_live->heads[f->subprog];
+		at->outer = outer;
+		at->depth = i;
+		at->subprog = f->subprog;
+		at->callsite = (u32)f->callsite;
+		v->stack_live->heads[f->subprog] = at;
+	}
+	f->instance = at;
+	return 0;
+}
+
+static int enqueue(struct verifier *v, struct stack_instance *at, u32 i) {
+	u32 *entry;
+	if (at->visited[i] & QUEUED)
+		return 0;
+	entry = vec_push(&at->queue);
+	if (!entry)
+		return -ENOMEM;
+	*entry = i;
+	at->visited[i] |= QUEUED;
+	if (!at->dirty) {
+		at->dirty = true;
+		at->next_dirty = v->stack_live->dirty;
+		v->stack_live->dirty = at;
+	}
+	return 0;
+}
+
+static struct slot_masks *masks_of(struct verifier *v, struct stack_instance *at, u32 frame) {
+	const struct subprog *sub = &v->subprogs[at->subprog];
+	if (!at->frames[frame])
+		at->frames[frame] = arena_array(&v->scratch, struct slot_masks, sub->end - sub->start);
+	return at->frames[frame];
+}
+
+static int tell_read(struct verifier *v, struct stack_instance *at, u32 insn, u32 frame, u64 slots) {
+	struct slot_masks *m = masks_of(v, at, frame);
+	u32 i = insn - v->subprogs[at->subprog].start;
+	if (!m)
+		return -ENOMEM;
+	if (!(slots & ~m[i].read))
+		return 0;
+	m[i].read |= slots;
+	return enqueue(v, at, i);
+}
+
+int stack_mark_read(struct verifier *v, u32 frame, u64 slots) {
+	ASSERT(frame <= v->cur->curframe);
+	return tell_read(v, cur_frame(v)->instance, v->at, frame, slots);
+}
+
+void stack_mark_write(struct verifier *v, u32 frame, u64 slots) {
+	v->stack_live->writes[frame] |= slots;
+}
+
+static int tell_writes(struct verifier *v, struct stack_instance *at, u32 i) {
+	bool first = !(at->visited[i] & VISITED);
+	for (u32 f = 0; f <= at->depth; f++) {
+		u64 writes = v->stack_live->writes[f], now;
+		struct slot_masks *m;
+		v->stack_live->writes[f] = 0;
+		if (!writes && (first || !at->frames[f]))
+			continue;
+		m = masks_of(v, at, f);
+		if (!m)
+			return -ENOMEM;
+		now = first ? writes : m[i].written & writes;
+		if (now != m[i].written && enqueue(v, at, i))
+			return -ENOMEM;
+		m[i].written = now;
+	}
+	return 0;
+}
+
+/* The instruction was looked at in that frame. Calls come here before they enter: what a callee overwrites is not
+ * counted, which only makes more slots live. */
+int stack_step_end(struct verifier *v, struct stack_instance *at, u32 insn) {
+	u32 i = insn - v->subprogs[at->subprog].start;
+	if (BPF_CLASS(v->insns[insn].code) == BPF_STX || BPF_CLASS(v->insns[insn].code) == BPF_ST) {
+		int err = tell_writes(v, at, i);
+		if (err)
+			return err;
+	}
+	if (at->visited[i] & VISITED)
+		return 0;
+	at->visited[i] |= VISITED;
+	return enqueue(v, at, i);
+}
+
+/* Solves for one instruction; true: something changed. */
+static bool solve(struct verifier *v, struct stack_instance *at, u32 i) {
+	const struct subprog *sub = &v->subprogs[at->subprog];
+	u32 next[2], n = insn_successors(v, sub->start + i, next);
+	bool changed = false;
+	if (!(at->visited[i] & VISITED))
+		return false;
+	for (u32 f = 0; f <= at->depth; f++) {
+		struct slot_masks *m = at->frames[f];
+		u64 live = 0;
+		if (!m)
+			continue;
+		for (u32 k = 0; k < n; k++)
+			live |= m[next[k] - sub->start].live;
+		live = (live & ~m[i].written) | m[i].read;
+		ASSERT_DEBUG(!(m[i].live & ~live));
+		changed |= live != m[i].live;
+		m[i].live = live;
+	}
+	return changed;
+}
+
+static int solve_all(struct verifier *v) {
+	struct stack_liveness *l = v->stack_live;
+	while (l->dirty) {
+		struct stack_instance *at = l->dirty;
+		u32 start = v->subprogs[at->subprog].start;
+		l->dirty = at->next_dirty;
+		at->dirty = false;
+		while (at->queue.n) {
+			u32 i = at->queue.at[--at->queue.n];
+			int err = 0;
+			at->visited[i] &= (u8)~QUEUED;
+			if (!solve(v, at, i))
+				continue;
+			for (u32 p = l->preds_at[start + i]; p < l->preds_at[start + i + 1] && !err; p++)
+				err = enqueue(v, at, l->preds[p] - start);
+			for (u32 f = 0; !i && at->outer && f < at->depth && !err; f++)
+				if (at->frames[f]) /* what is live at a callee's entry is read by the call */
+					err = tell_read(v, at->outer, at->callsite, f, at->frames[f][0].live);
+			if (err)
+				return err;
+		}
+	}
+	return 0;
+}
+
+static u64 live_at(const struct verifier *v, const struct stack_instance *at, u32 insn, u32 frame) {
+	const struct subprog *sub = &v->subprogs[at->subprog];
+	return at->frames[frame] && insn < sub->end ? at->frames[frame][insn - sub->start].live : 0;
+}
+
+/* Live slots of each frame where the checkpoint stands: needed later in the function that runs, or, after the calls
+ * that are open have returned, in a caller. A callback's call may run it again. */
+int stack_live_query(struct verifier *v, struct state *s, u64 live[MAX_FRAMES]) {
+	int err = solve_all(v);
+	for (u32 f = 0; f <= s->curframe; f++) {
+		live[f] = 0;
+		for (u32 i = f; i <= s->curframe; i++) {
+			u32 insn = state_frame_insn(s, i);
+			if (i < s->curframe && !is_callback_call(v, insn))
+				insn++;
+			live[f] |= live_at(v, s->frames[i]->instance, insn, f);
+		}
+	}
+	return err;
+}

@@ -1,0 +1,457 @@
+/* Memory accesses, by what the address points to.
+ *
+ *   stack            stack.c
+ *   context          ctx_access.c: a table of fields
+ *   map value, key, memory of known size     offset + variable part, both ends inside
+ *   packet           fixed offset inside what comparisons with the end have proven for this variable part
+ *   BTF pointer      a walk over the type; loads may fault, so they are probes
+ *   anything else    refused
+ *
+ * The offset that checks see is instruction + fixed part of the pointer; the variable part is the pointer's scalar. An
+ * instruction may be reached with different kinds of pointers as long as the machine code can be the same for both:
+ * note_access remembers the kind, and refuses contexts (whose accesses are rewritten) mixed with anything else. */
+#include "verify/env.h"
+
+/* == Regions of a known size == */
+
+static const char *field_at(const struct map_facts *map, s64 from, s64 to) {
+	const struct {
+		s32 at, size;
+		const char *name;
+	} fields[] = {{map->fields.spin_lock, 4, "bpf_spin_lock"},
+	              {map->fields.timer, 16, "bpf_timer"},
+	              {map->fields.workqueue, 16, "bpf_wq"}};
+	for (u32 i = 0; i < ARRAY_SIZE(fields); i++)
+		if (fields[i].at >= 0 && from < fields[i].at + fields[i].size && fields[i].at < to)
+			return fields[i].name;
+	return NULL;
+}
+
+static void say_region(struct verifier *v, u32 regno, s64 off, s32 size, u32 room) {
+	const struct reg *r = &cur_regs(v)[regno];
+	u32 base = base_type(r->type);
+	say_reg(v, regno);
+	say(v, "off", "%lld", (long long)off);
+	say(v, "end", "%lld", (long long)off + size - 1);
+	say(v, "limit", "%u", room);
+	if (base == PTR_TO_MAP_VALUE || base == PTR_TO_MAP_KEY)
+		say(v, "name", "%.16s", r->map->facts->name);
+}
+
+/* [off, off+size) of `room` bytes, without a variable part. */
+static int check_inside(struct verifier *v, u32 regno, s64 off, s32 size, u32 room, bool zero_ok) {
+	const struct reg *r = &cur_regs(v)[regno];
+	if (likely(off >= 0 && (size > 0 || (!size && zero_ok)) && (u64)off + (u32)size <= room))
+		return 0;
+	say_region(v, regno, off, size, room);
+	switch (r->type) {
+	case PTR_TO_MAP_KEY:
+		return refuse(v, MAP_KEY_BOUNDS, -EACCES, room, (int)off, size);
+	case PTR_TO_MAP_VALUE:
+		return refuse(v, MAP_VALUE_BOUNDS, -EACCES, room, (int)off, size);
+	case PTR_TO_PACKET:
+	case PTR_TO_PACKET_META:
+	case PTR_TO_PACKET_END:
+		return refuse(v, PACKET_BOUNDS, -EACCES, (int)off, size, regno, r->id, (int)off, room);
+	default:
+		return refuse(v, MEM_BOUNDS, -EACCES, room, (int)off, size);
+	}
+}
+
+int check_region(struct verifier *v, u32 regno, s32 off, s32 size, u32 room, bool zero_ok) {
+	const struct range64 *range = &cur_regs(v)[regno].s.r;
+	s64 low = range->smin + off;
+	int err;
+	if (range->smin < 0 && !HOLE(MAP_VALUE_NO_MIN) &&
+	    (range->smin == INT64_MIN || low != (s32)low || low < 0)) {
+		say_region(v, regno, low, size, room);
+		return refuse(v, MIN_NEGATIVE, -EACCES, regno);
+	}
+	err = HOLE(MAP_VALUE_NO_MIN) ? 0 : check_inside(v, regno, low, size, room, zero_ok);
+	if (err)
+		return refuse(v, MIN_OUTSIDE, err, regno);
+	if (range->umax >= MAX_VAR_OFF && !HOLE(MAP_VALUE_NO_MIN)) {
+		say_region(v, regno, low, size, room);
+		return refuse(v, UNBOUNDED, -EACCES, regno);
+	}
+	err = check_inside(v, regno, (s64)range->umax + off, size, room, zero_ok);
+	return err ? refuse(v, MAX_OUTSIDE, err, regno) : 0;
+}
+
+int check_map_rights(struct verifier *v, u32 regno, s32 off, s32 size, bool write) {
+	const struct map_facts *map = cur_regs(v)[regno].map->facts;
+	say(v, "name", "%.16s", map->name);
+	if (write && map->map_flags & BPF_F_RDONLY_PROG)
+		return refuse(v, MAP_WRITE_FORBIDDEN, -EACCES, map->value_size, off, size);
+	if (!write && map->map_flags & BPF_F_WRONLY_PROG)
+		return refuse(v, MAP_READ_FORBIDDEN, -EACCES, map->value_size, off, size);
+	v->values_n = 0;
+	return 0;
+}
+
+int check_map_value(struct verifier *v, u32 regno, s32 off, s32 size, bool zero_ok, bool helper) {
+	const struct reg *r = &cur_regs(v)[regno];
+	const struct map_facts *map = r->map->facts;
+	const char *field;
+	int err = check_region(v, regno, off, size, map->value_size + HOLE(MAP_VALUE_PLUS_ONE), zero_ok);
+	if (err)
+		return err;
+	if (map->fields.kptrs)
+		return refuse_not_yet(v, "maps with kernel pointers, lists or trees in their values");
+	field = field_at(map, r->s.r.smin + off, (s64)r->s.r.umax + off + size);
+	if (!field)
+		return 0;
+	say(v, "name", "%s", field);
+	return refuse(v, SPECIAL_FIELD, -EACCES, field);
+}
+
+/* == Packets == */
+
+bool may_access_packet(struct verifier *v, bool write, const struct helper_call *call) {
+	u32 flags = v->type->flags;
+	if (!(flags & PROG_PKT_READ) || (write && !(flags & PROG_PKT_WRITE)))
+		return false;
+	if (call)
+		return call->pkt_access;
+	v->seen_direct_write |= write;
+	return true;
+}
+
+int check_packet(struct verifier *v, u32 regno, s32 off, s32 size, bool zero_ok) {
+	const struct reg *r = &cur_regs(v)[regno];
+	int err;
+	if (r->s.r.smin < 0) {
+		say_reg(v, regno);
+		return refuse(v, MIN_NEGATIVE, -EACCES, regno);
+	}
+	err = r->range < 0 ? -EINVAL : check_inside(v, regno, off, size, (u32)r->range, zero_ok);
+	if (err) {
+		say_reg(v, regno);
+		return refuse(v, PACKET_OFFSET, err, regno);
+	}
+	v->max_pkt_off = MAX(v->max_pkt_off, (u32)off + (u32)r->s.r.umax + (u32)size - 1);
+	return 0;
+}
+
+/* == Pointers that may only be used as they were given == */
+
+int check_fixed_offset(struct verifier *v, const struct reg *r, u32 regno, bool any_fixed) {
+	char name[TYPE_NAME_MAX], text[48];
+	if (r->off >= 0 && (any_fixed || !r->off) && scalar_equals(&r->s, 0))
+		return 0;
+	reg_type_name(r->type, name);
+	say_reg(v, regno);
+	if (r->off < 0)
+		return refuse(v, POINTER_NEGATIVE_OFFSET, -EACCES, name, regno, r->off);
+	if (!any_fixed && r->off)
+		return refuse(v, CTX_POINTER_MODIFIED, -EACCES, name, regno, r->off);
+	return refuse(v, CTX_POINTER_VARIABLE, -EACCES, name, tnum_text(r->s.var, text));
+}
+
+/* == BTF pointers == */
+
+static u32 loaded_flags(const struct verifier *v, const struct reg *base, const struct btf_access *hit) {
+	if (base->type & PTR_UNTRUSTED)
+		return PTR_UNTRUSTED;
+	if (!hit->tag)
+		return base->type & PTR_TRUSTED && v->cur->in_sleepable ? PTR_UNTRUSTED : 0;
+	if (!__builtin_strcmp(hit->tag, "user"))
+		return MEM_USER;
+	if (!__builtin_strcmp(hit->tag, "percpu"))
+		return MEM_PERCPU;
+	if (!__builtin_strcmp(hit->tag, "rcu") && base->type & (PTR_TRUSTED | MEM_RCU) && !v->cur->in_sleepable)
+		return MEM_RCU | PTR_MAYBE_NULL;
+	return 0;
+}
+
+static int refuse_btf(struct verifier *v, const struct reg *r, s32 off, u32 size, const struct btf_access *hit) {
+	const char *name = btf_name_of(r->btf, hit->struct_id ? hit->struct_id : r->btf_id);
+	say(v, "name", "%s", name);
+	say(v, "off", "%d", off);
+	say(v, "size", "%u", size);
+	say(v, "limit", "%lld", (long long)btf_size(r->btf, r->btf_id));
+	if (hit->beyond)
+		return refuse(v, BTF_ACCESS, -EACCES, name, off, size);
+	return refuse(v, BTF_NO_FIELD, -EACCES, name, off);
+}
+
+int check_btf_pointer(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 value) {
+	struct reg *r = &cur_regs(v)[regno];
+	const char *name = btf_name_of(r->btf, r->btf_id);
+	struct btf_access hit = {0};
+	struct reg loaded;
+	char text[48];
+	say(v, "name", "%s", name);
+	if (!v->in->gpl_compatible && r->btf == v->in->kernel_btf)
+		return refuse_text(v, GPL_HELPER, -EINVAL, "Cannot access kernel 'struct %s' from non-GPL compatible program", name);
+	if (off < 0)
+		return refuse_text(v, BTF_ACCESS, -EACCES, "R%d is ptr_%s invalid negative access: off=%d", regno, name, off);
+	if (!scalar_equals(&r->s, 0))
+		return refuse_text(v, BTF_ACCESS, -EACCES, "R%d is ptr_%s invalid variable offset: off=%d, var_off=%s", regno, name,
+		                   off, tnum_text(r->s.var, text));
+	if (r->type & MEM_USER)
+		return refuse(v, PTR_USER_ACCESS, -EACCES, regno, name, off);
+	if (r->type & MEM_PERCPU)
+		return refuse_text(v, PTR_USER_ACCESS, -EACCES, "R%d is ptr_%s access percpu memory: off=%d", regno, name, off);
+	if (write)
+		return refuse(v, BTF_WRITE, -EACCES);
+	v->values_n = 0;
+	if (btf_walk(r->btf, r->btf_id, (u32)off, size, &hit))
+		return refuse_btf(v, r, off, size, &hit);
+	v->aux[v->at].flags |= AUX_PROBE;
+	if (value < 0)
+		return 0;
+	reg_set_unknown(&loaded);
+	if (hit.kind == BTF_WALK_PTR && hit.pointee_id) {
+		const struct btf_type *t = btf_skip_type(r->btf, hit.pointee_id);
+		u32 kind = BTF_INFO_KIND(t->info);
+		if (kind == BTF_KIND_STRUCT || kind == BTF_KIND_UNION) {
+			reg_set_pointer(&loaded, PTR_TO_BTF_ID | loaded_flags(v, r, &hit));
+			loaded.btf = r->btf;
+			loaded.btf_id = btf_skip_modifiers(r->btf, hit.pointee_id);
+			if (loaded.type & PTR_MAYBE_NULL)
+				loaded.id = ++v->id_gen;
+		}
+	}
+	cur_regs(v)[value] = loaded;
+	return 0;
+}
+
+/* == Alignment == */
+
+static int check_alignment(struct verifier *v, const struct reg *r, s32 off, u32 size, bool strict) {
+	const char *what = "";
+	struct tnum at;
+	char text[48];
+	if (r->type == PTR_TO_STACK) /* spills are tracked in aligned slots */
+		strict = true;
+	strict |= v->strict_alignment;
+	if (!strict || size == 1 || r->type == PTR_TO_ARENA)
+		return 0;
+	if (r->type == PTR_TO_PACKET || r->type == PTR_TO_PACKET_META) {
+		at = tnum_add(r->s.var, tnum_const((u64)((s64)2 + r->off + off))); /* the Ethernet header is 14 bytes */
+		if (tnum_is_aligned(at, size))
+			return 0;
+		say(v, "size", "%u", size);
+		return refuse(v, MISALIGNED_PACKET, -EACCES, 2, tnum_text(r->s.var, text), r->off, off, size);
+	}
+	at = tnum_add(r->s.var, tnum_const((u64)((s64)r->off + off)));
+	if (tnum_is_aligned(at, size))
+		return 0;
+	switch (r->type) {
+	case PTR_TO_FLOW_KEYS: what = "flow keys "; break;
+	case PTR_TO_MAP_KEY: what = "key "; break;
+	case PTR_TO_MAP_VALUE: what = "value "; break;
+	case PTR_TO_CTX: what = "context "; break;
+	case PTR_TO_STACK: what = "stack "; break;
+	case PTR_TO_SOCKET: what = "sock "; break;
+	case PTR_TO_SOCK_COMMON: what = "sock_common "; break;
+	case PTR_TO_TCP_SOCK: what = "tcp_sock "; break;
+	case PTR_TO_XDP_SOCK: what = "xdp_sock "; break;
+	}
+	say(v, "size", "%u", size);
+	say(v, "off", "%d", r->off + off);
+	return refuse(v, MISALIGNED, -EACCES, what, tnum_text(r->s.var, text), r->off, off, size);
+}
+
+/* == What is loaded == */
+
+/* Frozen read-only maps are constants. */
+static int load_map_value(struct verifier *v, const struct reg *r, s32 off, u32 size, bool sext, struct reg *to) {
+	const struct map_facts *map = r->map->facts;
+	u64 x = 0;
+	if (scalar_is_const(&r->s) && map->map_flags & BPF_F_RDONLY_PROG && map->frozen && map->read_value &&
+	    map->max_entries == 1) {
+		int err = map->read_value(map, (u32)(off + (s32)r->s.var.value), &x, size);
+		if (err)
+			return err;
+		if (sext && size < 8)
+			x = (u64)((s64)(x << (64 - size * 8)) >> (64 - size * 8));
+		reg_set_const(to, x);
+		return 0;
+	}
+	reg_set_unknown(to);
+	return 0;
+}
+
+static int refuse_address(struct verifier *v, u32 regno) {
+	const struct reg *r = &cur_regs(v)[regno];
+	char name[TYPE_NAME_MAX];
+	reg_type_name(r->type, name);
+	say_reg(v, regno);
+	if (r->type & PTR_MAYBE_NULL)
+		return refuse(v, MAYBE_NULL, -EACCES, regno, name);
+	return refuse(v, INVALID_MEM_ACCESS, -EACCES, regno, name);
+}
+
+static int refuse_write(struct verifier *v, u32 regno) {
+	char name[TYPE_NAME_MAX];
+	say_reg(v, regno);
+	return refuse(v, CANNOT_WRITE_INTO, -EACCES, regno, reg_type_name(cur_regs(v)[regno].type, name));
+}
+
+static int access_map_value(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 value, bool sext) {
+	struct reg *r = &cur_regs(v)[regno];
+	int err = check_map_rights(v, regno, off, (s32)size, write);
+	if (!err)
+		err = check_map_value(v, regno, off, (s32)size, false, false);
+	if (!err && !write && value >= 0) {
+		struct reg loaded;
+		err = load_map_value(v, r, off, size, sext, &loaded);
+		cur_regs(v)[value] = loaded;
+	}
+	return err;
+}
+
+static int access_ctx(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 value, bool sext) {
+	struct reg loaded;
+	int err = check_fixed_offset(v, &cur_regs(v)[regno], regno, false);
+	if (err)
+		return err;
+	err = check_ctx_access(v, off, size, write, sext, &loaded);
+	if (err) {
+		log_line(v, v->at, "; ");
+		return err;
+	}
+	if (!write && value >= 0)
+		cur_regs(v)[value] = loaded;
+	return 0;
+}
+
+static int access_by_type(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 value, bool sext,
+                          bool *loads) {
+	struct reg *r = &cur_regs(v)[regno];
+	int err;
+	*loads = false; /* an unknown number, set by the caller */
+	switch (base_type(r->type)) {
+	case PTR_TO_MAP_KEY:
+		if (write) {
+			say_reg(v, regno);
+			return refuse(v, KEY_WRITE, -EACCES, regno);
+		}
+		*loads = true;
+		return check_region(v, regno, off, (s32)size, r->map->facts->key_size, false);
+	case PTR_TO_MAP_VALUE:
+		if (r->type != PTR_TO_MAP_VALUE)
+			break;
+		return access_map_value(v, regno, off, size, write, value, sext);
+	case PTR_TO_MEM:
+		if (r->type & (PTR_MAYBE_NULL | PTR_UNTRUSTED))
+			break;
+		if (write && r->type & MEM_RDONLY)
+			return refuse_write(v, regno);
+		*loads = true;
+		return check_region(v, regno, off, (s32)size, r->mem_size, false);
+	case PTR_TO_CTX:
+		return access_ctx(v, regno, off, size, write, value, sext);
+	case PTR_TO_STACK:
+		err = check_stack_bounds(v, regno, off, (s32)size, write);
+		if (err)
+			return err;
+		return write ? stack_write(v, regno, off, size, value) : stack_read(v, regno, off, size, value);
+	case PTR_TO_PACKET:
+	case PTR_TO_PACKET_META:
+		if (write && !may_access_packet(v, true, NULL))
+			return refuse(v, PACKET_WRITE, -EACCES);
+		*loads = true;
+		return check_packet(v, regno, off, (s32)size, false);
+	case PTR_TO_BTF_ID:
+		if (r->type & PTR_MAYBE_NULL)
+			break;
+		return check_btf_pointer(v, regno, off, size, write, value);
+	case CONST_PTR_TO_MAP:
+		return refuse_not_yet(v, "reading the fields of a map");
+	case PTR_TO_SOCKET:
+	case PTR_TO_SOCK_COMMON:
+	case PTR_TO_TCP_SOCK:
+	case PTR_TO_XDP_SOCK:
+		if (r->type & PTR_MAYBE_NULL)
+			break;
+		return write ? refuse_write(v, regno) : refuse_not_yet(v, "reading the fields of a socket");
+	case PTR_TO_FLOW_KEYS:
+	case PTR_TO_TP_BUFFER:
+	case PTR_TO_BUF:
+	case PTR_TO_ARENA:
+		if (r->type & PTR_MAYBE_NULL)
+			break;
+		return refuse_not_yet(v, "memory of this kind");
+	}
+	return refuse_address(v, regno);
+}
+
+/* The access of `size` bytes at register + off. value: the register that is stored, or into which is loaded; -1 for
+ * neither. */
+int check_mem(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 value, bool strict, bool sext) {
+	struct reg *r = &cur_regs(v)[regno];
+	bool loads, narrow = !(HOLE(FILL_NARROW_KEEPS) && r->type == PTR_TO_STACK);
+	int err = check_alignment(v, r, off, size, strict);
+	if (err)
+		return err;
+	err = access_by_type(v, regno, off + r->off, size, write, value, sext, &loads);
+	if (err)
+		return err;
+	if (write || value < 0)
+		return 0;
+	r = &cur_regs(v)[value];
+	if (loads)
+		reg_set_unknown(r);
+	if (size < 8 && r->type == SCALAR_VALUE && narrow) {
+		if (sext && !HOLE(SEXT_AS_ZEXT))
+			scalar_sext64(&r->s, size);
+		else
+			scalar_zext(&r->s, size);
+	}
+	return 0;
+}
+
+/* == One instruction, several kinds of pointers == */
+
+static bool kind_must_agree(u32 type) {
+	switch (base_type(type)) {
+	case PTR_TO_CTX:
+	case PTR_TO_SOCKET:
+	case PTR_TO_SOCK_COMMON:
+	case PTR_TO_TCP_SOCK:
+	case PTR_TO_XDP_SOCK:
+	case PTR_TO_BTF_ID:
+	case PTR_TO_ARENA:
+		return true;
+	}
+	return false;
+}
+
+static u8 kind_of(u32 type) {
+	switch (base_type(type)) {
+	case PTR_TO_CTX: return PTR_CTX;
+	case PTR_TO_STACK: return PTR_STACK;
+	case PTR_TO_MAP_VALUE: return PTR_MAP_VALUE;
+	case PTR_TO_PACKET:
+	case PTR_TO_PACKET_META: return PTR_PACKET;
+	case PTR_TO_BTF_ID: return PTR_BTF;
+	case PTR_TO_ARENA: return PTR_ARENA;
+	case PTR_TO_MAP_KEY:
+	case PTR_TO_MEM: return PTR_MEM;
+	}
+	return PTR_NONE;
+}
+
+int note_access(struct verifier *v, u32 type, bool trust_may_differ) {
+	struct insn_aux *aux = &v->aux[v->at];
+	u8 kind = kind_of(type);
+	if (aux->ptr_type == NOT_INIT) {
+		aux->ptr_type = type;
+		aux->kind = kind;
+		return 0;
+	}
+	if (aux->kind != kind) {
+		aux->flags |= AUX_KIND_VARIES;
+		aux->kind = PTR_NONE;
+	}
+	if (type == aux->ptr_type || (!kind_must_agree(type) && !kind_must_agree(aux->ptr_type)))
+		return 0;
+	if (trust_may_differ && base_type(type) == PTR_TO_BTF_ID && base_type(aux->ptr_type) == PTR_TO_BTF_ID) {
+		aux->ptr_type = PTR_TO_BTF_ID | PTR_UNTRUSTED;
+		return 0;
+	}
+	return refuse(v, SAME_INSN_POINTERS, -EINVAL);
+}

@@ -1,0 +1,308 @@
+/* The program's own functions: called, used as callbacks, left.
+ *
+ *   static     analysed anew at each call, in a frame of its own; r1 … r5 go in, r0 comes out, r6 … r9 are the caller's
+ *   global     verified once by itself against its BTF prototype (check_btf.c); a call only checks the arguments
+ *   callback   entered from a helper: the walk goes both ways, into the callback and on behind the call. When it
+ *              returns, the walk is at the call again, one iteration deeper, until a state repeats (states.c).
+ *
+ * A frame may use its callers' stacks through pointers; nobody may keep a pointer into a frame that is gone. */
+#include "verify/env.h"
+
+void clear_caller_saved(struct verifier *v, struct frame *f) {
+	if (HOLE(CALLER_SAVED_KEPT))
+		return;
+	for (u32 r = BPF_REG_0; r <= BPF_REG_5; r++)
+		reg_clear(&f->regs[r]);
+}
+
+/* A fresh frame on top of s. */
+static int push_frame(struct verifier *v, struct state *s, u32 subprog, s32 callsite, struct frame **out) {
+	struct frame *f;
+	if (s->curframe + 1 >= MAX_FRAMES) {
+		say(v, "limit", "%d", MAX_FRAMES);
+		return refuse(v, CALL_DEPTH, -E2BIG, s->curframe + 2);
+	}
+	ASSERT(!s->frames[s->curframe + 1]);
+	f = frame_new(&v->pool);
+	if (!f)
+		return -ENOMEM;
+	f->callsite = callsite;
+	f->frameno = s->curframe + 1;
+	f->subprog = subprog;
+	reg_set_pointer(&f->regs[BPF_REG_FP], PTR_TO_STACK);
+	f->regs[BPF_REG_FP].frameno = f->frameno;
+	s->frames[++s->curframe] = f;
+	*out = f;
+	return stack_instance_of(v, s, s->curframe);
+}
+
+/* == Calls == */
+
+static int check_mem_arg(struct verifier *v, u32 regno, u32 size) {
+	struct reg *r = &cur_regs(v)[regno], was = *r;
+	int err;
+	if (reg_is_zero(r))
+		return 0;
+	if (r->type & PTR_MAYBE_NULL) /* if there is memory, is it enough? */
+		mark_known_not_null(v, r);
+	err = check_helper_mem(v, regno, (s32)size, false, true, NULL);
+	if (!err)
+		err = check_helper_mem(v, regno, (s32)size, true, true, NULL);
+	if (was.type & PTR_MAYBE_NULL)
+		*r = was;
+	return err;
+}
+
+static int check_global_arg(struct verifier *v, const struct subprog_arg *arg, u32 i) {
+	u32 regno = i + 1;
+	struct reg *r = &cur_regs(v)[regno];
+	int err;
+	say_reg(v, regno);
+	if (arg->type == ARG_ANYTHING)
+		return r->type == SCALAR_VALUE ? 0 : refuse(v, NOT_A_SCALAR, -EINVAL, regno);
+	if (arg->type == ARG_PTR_TO_CTX) {
+		err = check_fixed_offset(v, r, regno, false);
+		if (err)
+			return err;
+		return r->type == PTR_TO_CTX ? 0 : refuse_text(v, ARG_TYPE, -EINVAL, "arg#%d expects pointer to ctx", i);
+	}
+	if (base_type(arg->type) != ARG_PTR_TO_MEM)
+		return refuse_not_yet(v, "an argument of a global function of this kind");
+	v->values_n = 0;
+	if (check_mem_arg(v, regno, arg->mem_size))
+		return -EINVAL;
+	if (!(arg->type & PTR_MAYBE_NULL) && (r->type & PTR_MAYBE_NULL || reg_is_zero(r)))
+		return refuse_text(v, ARG_MAYBE_NULL, -EINVAL, "arg#%d is expected to be non-NULL", i);
+	return 0;
+}
+
+static int check_global_args(struct verifier *v, u32 subprog) {
+	struct subprog *sub = &v->subprogs[subprog];
+	int err = prepare_subprog_args(v, subprog);
+	for (u32 i = 0; !err && i < sub->args_n; i++) {
+		err = check_reg_read(v, i + 1);
+		if (!err)
+			err = check_global_arg(v, &sub->args[i], i);
+	}
+	return err;
+}
+
+static int step_global_call(struct verifier *v, u32 subprog) {
+	struct subprog *sub = &v->subprogs[subprog];
+	int err;
+	if (v->cur->active_locks)
+		return refuse_text(v, LOCK_CALL, -EINVAL,
+		                   "global function calls are not allowed while holding a lock,\nuse static function instead");
+	if (sub->might_sleep && !v->cur->in_sleepable)
+		return refuse_text(v, MIGHT_SLEEP, -EINVAL, "global functions that may sleep are not allowed in non-sleepable context");
+	err = check_global_args(v, subprog);
+	if (err) {
+		say(v, "name", "%s", sub->name);
+		return refuse(v, GLOBAL_ARGS, err, subprog, sub->name);
+	}
+	v->values_n = 0;
+	vlog(v, "Func#%d ('%s') is global and assumed valid.\n", subprog, sub->name);
+	if (sub->changes_pkt_data)
+		clear_packet_pointers(v);
+	sub->called = true;
+	clear_caller_saved(v, cur_frame(v));
+	reg_set_unknown(&cur_regs(v)[BPF_REG_0]);
+	scratch_reg(v, BPF_REG_0);
+	v->at++;
+	return 0;
+}
+
+int step_local_call(struct verifier *v, const struct bpf_insn *insn) {
+	s32 subprog = subprog_at(v, v->at + 1 + (u32)insn->imm);
+	struct frame *caller = cur_frame(v), *callee;
+	int err;
+	ASSERT(subprog >= 0);
+	if (v->subprogs[subprog].global)
+		return step_global_call(v, (u32)subprog);
+	err = push_frame(v, v->cur, (u32)subprog, (s32)v->at, &callee);
+	if (err)
+		return err;
+	for (u32 r = BPF_REG_1; r <= BPF_REG_5; r++)
+		callee->regs[r] = caller->regs[r];
+	clear_caller_saved(v, caller);
+	v->at = v->subprogs[subprog].start;
+	if (logging(v)) {
+		vlog(v, "caller:\n");
+		log_state(v, v->cur, v->cur->curframe - 1, true);
+		vlog(v, "callee:\n");
+		log_state(v, v->cur, v->cur->curframe, true);
+	}
+	scratch_reg(v, BPF_REG_0);
+	return 0;
+}
+
+/* == Callbacks == */
+
+static int set_map_callback_args(struct verifier *v, const struct frame *caller, struct frame *callee,
+                                 const struct helper_call *call) {
+	const struct abi_map_type *type = abi_map_type(v->abi, call->map->facts->type);
+	if (!type || !(type->flags & MAP_ITER))
+		return refuse(v, CALLBACK_MAP, -ENOTSUPP);
+	callee->regs[BPF_REG_1] = caller->regs[BPF_REG_1];
+	reg_set_pointer(&callee->regs[BPF_REG_2], PTR_TO_MAP_KEY);
+	callee->regs[BPF_REG_2].map = call->map;
+	callee->regs[BPF_REG_2].map_uid = call->map_uid;
+	reg_set_pointer(&callee->regs[BPF_REG_3], PTR_TO_MAP_VALUE);
+	callee->regs[BPF_REG_3].map = call->map;
+	callee->regs[BPF_REG_3].map_uid = call->map_uid;
+	if (call->map->facts->fields.spin_lock >= 0) /* another value each time */
+		callee->regs[BPF_REG_3].id = ++v->id_gen;
+	callee->regs[BPF_REG_4] = caller->regs[BPF_REG_3];
+	return 0;
+}
+
+static int set_callback_args(struct verifier *v, const struct frame *caller, struct frame *callee,
+                             const struct helper_call *call) {
+	callee->in_callback = true;
+	callee->callback_return = (struct return_range){.min = 0, .max = 1};
+	switch (call->helper->id) {
+	case BPF_FUNC_loop:
+		reg_set_unknown(&callee->regs[BPF_REG_1]);
+		callee->regs[BPF_REG_2] = caller->regs[BPF_REG_3];
+		return 0;
+	case BPF_FUNC_for_each_map_elem:
+		return set_map_callback_args(v, caller, callee, call);
+	}
+	return refuse_not_yet(v, "a callback of this helper");
+}
+
+/* Queues a run of the callback from here; the current state goes on as if there were no further run. */
+int push_callback(struct verifier *v, const struct helper_call *call) {
+	u32 subprog = (u32)call->callback;
+	struct subprog *sub = &v->subprogs[subprog];
+	struct frame *caller, *callee;
+	struct state *s;
+	int err;
+	ASSERT(call->callback > 0 && is_callback_call(v, v->at));
+	sub->is_callback = true;
+	err = push_pending(v, sub->start, (s32)v->at, &s);
+	if (err)
+		return err;
+	caller = state_frame(s);
+	err = push_frame(v, s, subprog, (s32)v->at, &callee);
+	if (!err)
+		err = set_callback_args(v, caller, callee, call);
+	if (err)
+		return err;
+	s->callback_unroll_depth++;
+	caller->callback_depth++;
+	cur_frame(v)->callback_depth = 0;
+	return 0;
+}
+
+/* == Returning == */
+
+int refuse_return(struct verifier *v, const struct reg *r, struct return_range range, const char *when, bool callback) {
+	char have[96];
+	u32 n = 0;
+	bool low = r->s.r.smin > INT64_MIN, high = r->s.r.smax < INT64_MAX;
+	if (low)
+		n += (u32)snprintf(have + n, sizeof have - n, " smin=%lld", (long long)r->s.r.smin);
+	if (high)
+		n += (u32)snprintf(have + n, sizeof have - n, " smax=%lld", (long long)r->s.r.smax);
+	if (!low && !high)
+		snprintf(have, sizeof have, " unknown scalar value");
+	say(v, "prog", "%s", v->type->name);
+	say(v, "min", "%d", range.min);
+	say(v, "max", "%d", range.max);
+	say_reg(v, BPF_REG_0);
+	if (callback)
+		return refuse_text(v, CALLBACK_RETURN, -EINVAL, "%s the register R0 has%s should have been in [%d, %d]", when, have,
+		                   range.min, range.max);
+	return refuse_text(v, RETURN_RANGE, -EINVAL, "%s the register R0 has%s should have been in [%d, %d]", when, have,
+	                   range.min, range.max);
+}
+
+static int check_callback_return(struct verifier *v, const struct frame *callee) {
+	const struct reg *r = &callee->regs[BPF_REG_0];
+	int err;
+	if (r->type != SCALAR_VALUE)
+		return refuse_text(v, CALLBACK_RETURN, -EACCES, "R0 not a scalar value");
+	err = mark_precise(v, BPF_REG_0);
+	if (err)
+		return err;
+	if (r->s.r.smin < callee->callback_return.min || r->s.r.smax > callee->callback_return.max)
+		return refuse_return(v, r, callee->callback_return, "At callback return", true);
+	return 0;
+}
+
+/* Pointers into the frame that ends must not be left in a frame that stays: such spills were refused (SPILL_CALLER). */
+int leave_subprog(struct verifier *v) {
+	struct state *s = v->cur;
+	struct frame *callee = cur_frame(v), *caller = s->frames[s->curframe - 1];
+	bool callback = callee->in_callback;
+	int err;
+	if (callee->regs[BPF_REG_0].type == PTR_TO_STACK)
+		return refuse(v, RETURN_STACK, -EINVAL);
+	if (callback) {
+		err = check_callback_return(v, callee);
+		if (err)
+			return err;
+		ASSERT(is_callback_call(v, (u32)callee->callsite));
+	} else {
+		caller->regs[BPF_REG_0] = callee->regs[BPF_REG_0];
+	}
+	v->at = (u32)callee->callsite + !callback;
+	if (logging(v)) {
+		vlog(v, "returning from callee:\n");
+		log_state(v, s, s->curframe, true);
+		vlog(v, "to caller at %d:\n", v->at);
+		log_state(v, s, s->curframe - 1, true);
+	}
+	frame_free(&v->pool, callee);
+	s->frames[s->curframe--] = NULL;
+	if (callback)
+		widen_from_loop(v, v->at, s->depth, s);
+	return 0;
+}
+
+/* == Exit == */
+
+int check_program_return(struct verifier *v) {
+	const struct reg *r = &cur_regs(v)[BPF_REG_0];
+	const struct abi_return *want;
+	struct return_range range;
+	char name[TYPE_NAME_MAX];
+	bool subprog = cur_frame(v)->subprog;
+	int err;
+	want = subprog ? NULL : abi_return(v->abi, v->in->prog_type, v->in->expected_attach_type);
+	if (want && want->flags & RETURN_VOID)
+		return 0;
+	err = check_reg_read(v, BPF_REG_0);
+	if (err)
+		return err;
+	if (subprog && r->type != SCALAR_VALUE)
+		return refuse_text(v, RETURN_NOT_SCALAR, -EINVAL, "At subprogram exit the register R%d is not a scalar value (%s)", 0,
+		                   reg_type_name(r->type, name));
+	if (!want || (want->min == INT32_MIN && want->max == INT32_MAX))
+		return 0;
+	if (r->type != SCALAR_VALUE) {
+		say(v, "type", "%s", reg_type_name(r->type, name));
+		return refuse(v, RETURN_NOT_SCALAR, -EINVAL, name);
+	}
+	err = mark_precise(v, BPF_REG_0);
+	if (err)
+		return err;
+	range = (struct return_range){.min = (s32)want->min, .max = (s32)want->max};
+	if (r->s.r.smin < want->min || r->s.r.smax > want->max)
+		return refuse_return(v, r, range, "At program exit", false);
+	return 0;
+}
+
+int step_exit(struct verifier *v, bool *finished) {
+	int err = 0;
+	*finished = false;
+	if (!v->cur->curframe)
+		err = check_references(v, "BPF_EXIT instruction in main prog");
+	if (err)
+		return err;
+	if (v->cur->curframe)
+		return leave_subprog(v);
+	*finished = true;
+	return check_program_return(v);
+}

@@ -1,0 +1,431 @@
+/* The order of the passes, and the walk.
+ *
+ *   instructions and facts
+ *     → check_subprogs   functions, jumps inside them
+ *     → check_btf        which function is which; source lines
+ *     → resolve          maps behind 64-bit immediates; opcodes
+ *     → check_cfg        every instruction reachable; prune points
+ *     → find_loops, find_live_registers
+ *     → walk             path by path over abstract states: the program's function, then each global function that was
+ *                        called, from its own prototype
+ *     → check_max_stack_depth
+ *     → fixup            dead code out, contexts to the internal layout, facts
+ *
+ * The walk takes one instruction after the other on the current state. A jump whose way is not decided pushes the other
+ * way; at an exit, or where a checkpoint proves the rest safe, the last one pushed is taken up. It ends when none is left,
+ * at the first refusal, or at the limit of processed instructions. The order of the passes is the reference's, because the
+ * first complaint is what users and tools see.
+ *
+ * Sound and closed: whatever is not understood goes through refuse_not_yet(). Programs without the BPF and PERFMON
+ * rights would need the rules for unprivileged programs (leaks, speculation); those are refused as a whole until they
+ * are there.
+ *
+ * Everything lives in two arenas: the caller's, for what is returned, and one for the walk, dropped at the end. */
+#include "isa/valid.h"
+#include "verify/env.h"
+#include <string.h>
+#include <time.h>
+
+static u64 now_ns(void) {
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (u64)t.tv_sec * 1000000000 + (u64)t.tv_nsec;
+}
+
+int refuse_not_yet(struct verifier *v, const char *what) {
+	say(v, "name", "%s", what);
+	return refuse_text(v, NOT_SUPPORTED, -EOPNOTSUPP, "skep: %s: not supported by this verifier yet", what);
+}
+
+/* == Registers as operands == */
+
+int check_reg_read(struct verifier *v, u32 reg) {
+	if (likely(cur_regs(v)[reg].type != NOT_INIT))
+		return 0;
+	say_reg(v, reg);
+	return refuse(v, READ_UNINIT, -EACCES, reg);
+}
+
+/* clear: what it held is gone before the instruction computes. */
+int check_reg_write(struct verifier *v, u32 reg, bool clear) {
+	if (unlikely(reg == BPF_REG_FP))
+		return refuse(v, FRAME_POINTER_WRITE, -EACCES);
+	scratch_reg(v, reg);
+	if (clear)
+		reg_set_unknown(&cur_regs(v)[reg]);
+	return 0;
+}
+
+/* == The walk == */
+
+static int refuse_limit(struct verifier *v) {
+	say(v, "count", "%llu", (unsigned long long)v->limit);
+	return refuse(v, TOO_LARGE, -E2BIG, (int)v->processed);
+}
+
+static int check_reg_numbers(struct verifier *v, const struct bpf_insn *insn) {
+	u32 max = MAX(insn->dst_reg, insn->src_reg);
+	if (max < MAX_BPF_REG || (insn_is_ldimm64(insn) && insn->dst_reg < MAX_BPF_REG))
+		return 0;
+	say(v, "reg", "R%u", max);
+	return refuse(v, INVALID_REGISTER, -EINVAL, max);
+}
+
+/* What needs looking at only once, whatever the state: fields, register numbers. */
+static int first_visit(struct verifier *v, const struct bpf_insn *insn) {
+	char message[VALID_MESSAGE];
+	u8 class = BPF_CLASS(insn->code);
+	if (class == BPF_LD && !insn_is_ldimm64(insn) && !(v->type->flags & PROG_LD_ABS)) {
+		say(v, "prog", "%s", v->type->name);
+		return refuse(v, LD_ABS_TYPE, -EINVAL);
+	}
+	if (insn_valid(VALID_FIELDS, v->insns, v->at, v->n, message))
+		return refuse_insn(v, message);
+	return check_reg_numbers(v, insn);
+}
+
+/* One instruction. *finished: the path ended at an exit. */
+static int step(struct verifier *v, const struct bpf_insn *insn, bool *finished) {
+	u8 class = BPF_CLASS(insn->code);
+	int err;
+	switch (class) {
+	case BPF_ALU:
+	case BPF_ALU64:
+		err = step_alu(v, insn);
+		break;
+	case BPF_LDX:
+		err = step_load(v, insn);
+		break;
+	case BPF_ST:
+		err = step_store(v, insn);
+		break;
+	case BPF_STX:
+		err = BPF_MODE(insn->code) == BPF_ATOMIC ? step_atomic(v, insn) : step_store(v, insn);
+		break;
+	case BPF_LD:
+		err = insn_is_ldimm64(insn) ? step_imm64(v, insn) : step_packet_load(v, insn);
+		v->at += insn_is_ldimm64(insn);
+		break;
+	default:
+		v->jumps++;
+		switch (BPF_OP(insn->code)) {
+		case BPF_CALL:
+			return step_call(v, insn);
+		case BPF_JA:
+			v->at += 1 + (u32)(class == BPF_JMP ? insn->off : insn->imm);
+			return 0;
+		case BPF_EXIT:
+			return step_exit(v, finished);
+		default:
+			return step_jmp(v, insn);
+		}
+	}
+	v->at++;
+	return err;
+}
+
+static void log_arrival(struct verifier *v, bool fresh) {
+	if (!fresh)
+		return;
+	vlog(v, "\nfrom %d to %d:", v->prev, v->at);
+	log_state(v, v->cur, v->cur->curframe, true);
+}
+
+/* The path ends: the next one, or -ENOENT. */
+static int next_path(struct verifier *v) {
+	int err = state_finished(v, v->cur);
+	v->log.scratched_regs = ~0u;
+	v->log.scratched_slots = ~(u64)0;
+	return err ? err : pop_pending(v);
+}
+
+static int visit_prune_point(struct verifier *v, bool fresh) {
+	int found = state_visited(v);
+	if (found != 1)
+		return found;
+	if (logging(v)) {
+		if (fresh)
+			vlog(v, "\nfrom %d to %d: safe\n", v->prev, v->at);
+		else
+			vlog(v, "%d: safe\n", v->at);
+	}
+	return 1;
+}
+
+static int walk(struct verifier *v) {
+	bool fresh = false; /* just popped, or returned from a call: the log shows where we come from */
+	s32 prev = -1;
+	for (;;) {
+		const struct bpf_insn *insn = &v->insns[v->at];
+		struct stack_instance *instance;
+		struct insn_aux *aux = &v->aux[v->at];
+		u32 at = v->at;
+		bool finished = false;
+		int err = 0;
+		v->cur_step = NULL;
+		v->prev = prev;
+		ASSERT(at < v->n);
+		if (unlikely(++v->processed > v->limit))
+			return refuse_limit(v);
+		v->cur->last_insn = (u32)prev;
+		v->cur->insn = at;
+		if (aux->flags & AUX_PRUNE)
+			err = visit_prune_point(v, fresh);
+		if (!err && aux->flags & AUX_HISTORY)
+			err = record_step(v, 0, 0);
+		if (!err && logging(v)) {
+			if (logging2(v))
+				log_arrival(v, fresh);
+			fresh = fresh && !logging2(v);
+			if (v->log.scratched_regs | v->log.scratched_slots)
+				log_insn_state(v);
+			log_insn(v, at);
+		}
+		if (!err && v->in->oracle)
+			err = oracle_record(v);
+		if (!err && unlikely(!(aux->flags & AUX_SEEN)))
+			err = first_visit(v, insn);
+		instance = cur_frame(v)->instance;
+		prev = (s32)at;
+		if (!err)
+			err = step(v, insn, &finished);
+		if (err < 0)
+			return err;
+		if (!err && !finished) {
+			aux->flags |= AUX_SEEN;
+			fresh = insn->code == (BPF_JMP | BPF_EXIT);
+			err = stack_step_end(v, instance, at);
+			if (err)
+				return err;
+			continue;
+		}
+		if (finished)
+			aux->flags |= AUX_SEEN;
+		err = next_path(v);
+		if (err)
+			return err == -ENOENT ? 0 : err;
+		prev = v->prev;
+		fresh = true;
+	}
+}
+
+static int set_arguments(struct verifier *v, u32 subprog) {
+	struct subprog *sub = &v->subprogs[subprog];
+	struct reg *regs = cur_regs(v);
+	int err;
+	if (!subprog) {
+		reg_set_pointer(&regs[BPF_REG_1], PTR_TO_CTX);
+		return 0;
+	}
+	vlog(v, "Validating %s() func#%d...\n", sub->name, subprog);
+	err = prepare_subprog_args(v, subprog);
+	for (u32 i = 0; i < sub->args_n && !err; i++) {
+		struct reg *r = &regs[i + 1];
+		switch (base_type(sub->args[i].type)) {
+		case ARG_PTR_TO_CTX:
+			reg_set_pointer(r, PTR_TO_CTX);
+			break;
+		case ARG_ANYTHING:
+			reg_set_unknown(r);
+			break;
+		case ARG_PTR_TO_MEM:
+			reg_set_pointer(r, PTR_TO_MEM | (sub->args[i].type & PTR_MAYBE_NULL));
+			r->mem_size = sub->args[i].mem_size;
+			r->id = ++v->id_gen;
+			break;
+		default:
+			err = refuse_not_yet(v, "an argument of a global function of this kind");
+		}
+	}
+	return err;
+}
+
+/* All paths of one function that is entered from outside. */
+static int walk_function(struct verifier *v, u32 subprog) {
+	struct frame *f;
+	int err;
+	v->log.line = NULL;
+	v->cur = state_new(&v->pool);
+	f = v->cur ? frame_new(&v->pool) : NULL;
+	if (!f)
+		return -ENOMEM;
+	v->cur->frames[0] = f;
+	v->cur->branches = 1;
+	v->cur->first_insn = v->subprogs[subprog].start;
+	v->cur->last_insn = (u32)-1;
+	v->cur->in_sleepable = v->sleepable;
+	f->callsite = -1;
+	f->subprog = subprog;
+	reg_set_pointer(&f->regs[BPF_REG_FP], PTR_TO_STACK);
+	v->at = v->subprogs[subprog].start;
+	v->log.scratched_regs = ~0u;
+	v->log.scratched_slots = ~(u64)0;
+	err = stack_instance_of(v, v->cur, 0);
+	if (!err)
+		err = set_arguments(v, subprog);
+	if (!err)
+		err = walk(v);
+	if (!err && !logging2(v))
+		log_reset_to(v, 0);
+	forget_states(v);
+	return err;
+}
+
+static int walk_all(struct verifier *v) {
+	bool more;
+	int err = walk_function(v, 0);
+	do {
+		more = false;
+		for (u32 s = 1; s < v->subprogs_n && !err; s++) {
+			struct subprog *sub = &v->subprogs[s];
+			if (!sub->global || !sub->called || sub->verified)
+				continue;
+			err = walk_function(v, s);
+			if (!err && logging(v))
+				vlog(v, "Func#%d ('%s') is safe for any args that match its prototype\n", s, sub->name);
+			sub->verified = more = true;
+		}
+	} while (more && !err);
+	return err;
+}
+
+/* == The passes == */
+
+static int check_rights(struct verifier *v) {
+	u64 caps = v->in->caps;
+	const char *need = v->type->flags & PROG_NET_ADMIN && !(caps & VERIFY_NET_ADMIN) ? "CAP_NET_ADMIN" : NULL;
+	say(v, "prog", "%s", v->type->name);
+	if (!(caps & VERIFY_BPF))
+		need = "CAP_BPF";
+	else if (v->type->flags & PROG_PERFMON && !(caps & VERIFY_PERFMON))
+		need = "CAP_PERFMON";
+	if (need) {
+		say(v, "name", "%s", need);
+		return refuse_text(v, PERMISSION, -EPERM, "%s", "");
+	}
+	v->values_n = 0;
+	if (!(caps & VERIFY_PERFMON))
+		return refuse_not_yet(v, "a program whose loader may not have pointers leaked (CAP_PERFMON)");
+	return 0;
+}
+
+static int check_input(struct verifier *v) {
+	const struct verify_input *in = v->in;
+	v->type = abi_prog_type(v->abi, in->prog_type);
+	say(v, "value", "%u", in->prog_type);
+	say(v, "count", "%u", in->insns_n);
+	say(v, "limit", "%d", LIMIT_INSNS);
+	if (!v->type || !in->prog_type)
+		return refuse_text(v, UNKNOWN_PROG_TYPE, -EINVAL, "%s", "");
+	if (!in->insns_n)
+		return refuse_text(v, EMPTY, -E2BIG, "%s", "");
+	if (in->insns_n > LIMIT_INSNS)
+		return refuse_text(v, TOO_MANY_INSNS, -E2BIG, "%s", "");
+	v->values_n = 0;
+	v->ctx = abi_ctx(v->abi, v->type->ctx);
+	v->sleepable = in->prog_flags & BPF_F_SLEEPABLE;
+	v->strict_alignment = in->prog_flags & BPF_F_STRICT_ALIGNMENT;
+	v->test_state_freq = in->prog_flags & BPF_F_TEST_STATE_FREQ;
+	v->caller = (struct abi_caller){.prog_type = in->prog_type,
+	                                .attach_type = in->expected_attach_type,
+	                                .sleepable = v->sleepable,
+	                                .bpf = in->caps & VERIFY_BPF,
+	                                .perfmon = in->caps & VERIFY_PERFMON,
+	                                .net_admin = in->caps & VERIFY_NET_ADMIN,
+	                                .sys_admin = in->caps & VERIFY_SYS_ADMIN};
+	v->limit = in->insns_limit ? in->insns_limit : LIMIT_INSNS;
+	return check_rights(v);
+}
+
+static int allocate(struct verifier *v) {
+	v->n = v->in->insns_n;
+	v->insns = arena_copy(&v->scratch, v->in->insns, sizeof *v->insns * v->n);
+	v->aux = arena_array(&v->scratch, struct insn_aux, v->n + 1);
+	v->explored = arena_array(&v->scratch, struct explored *, v->n);
+	v->ids = arena_array(&v->scratch, struct id_pair, ID_PAIRS);
+	return v->insns && v->aux && v->explored && v->ids ? 0 : -ENOMEM;
+}
+
+static int passes(struct verifier *v) {
+	static int (*const before[])(struct verifier *) = {check_input, allocate, check_subprogs, check_btf_func, check_btf_line,
+	                                                   resolve_immediates, check_cfg, find_loops, stack_live_init,
+	                                                   find_live_registers, walk_all, check_max_stack_depth, fixup};
+	for (u32 i = 0; i < ARRAY_SIZE(before); i++) {
+		int err = before[i](v);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static void fill_stats(struct verifier *v) {
+	struct verify_stats *s = &v->out->stats;
+	s->insns_processed = v->processed;
+	s->total_states = v->total_states;
+	s->peak_states = v->peak_states;
+	s->max_states_per_insn = v->max_states_per_insn;
+	s->subprogs_n = v->subprogs_n;
+	s->time_ns = now_ns() - v->clock_start;
+	for (u32 i = 0; i < v->subprogs_n; i++)
+		s->stack_depth[i] = v->subprogs[i].stack;
+}
+
+static void log_stats(struct verifier *v) {
+	if (v->log.level & LOG_STATS) {
+		vlog(v, "verification time %llu usec\n", (unsigned long long)v->out->stats.time_ns / 1000);
+		vlog(v, "stack depth ");
+		for (u32 i = 0; i < v->subprogs_n; i++)
+			vlog(v, "%s%d", i ? "+" : "", v->subprogs[i].stack);
+		vlog(v, "\n");
+	}
+	vlog(v, "processed %d insns (limit %d) max_states_per_insn %d total_states %d peak_states %d mark_read %d\n",
+	     (int)v->processed, LIMIT_INSNS, (int)v->max_states_per_insn, (int)v->total_states, (int)v->peak_states, 0);
+}
+
+static bool log_attributes_valid(const struct verify_input *in) {
+	if (!in->log != !in->log_size)
+		return false;
+	if (in->log && !in->log_level)
+		return false;
+	return !(in->log_level & ~(u32)(LOG_LEVEL1 | LOG_LEVEL2 | LOG_STATS | LOG_FIXED)) && in->log_size <= UINT32_MAX >> 2;
+}
+
+int verify(const struct verify_input *in, struct arena *arena, struct verify_output *out) {
+	struct verifier *v;
+	struct arena scratch;
+	int err, log_err;
+	ASSERT(in && arena && out && in->abi);
+	__builtin_memset(out, 0, sizeof *out);
+	out->diag.insn = -1;
+	if (!log_attributes_valid(in))
+		return -EINVAL;
+	arena_init(&scratch, in->memory_limit ? in->memory_limit : (u64)1 << 30);
+	v = arena_new(&scratch, struct verifier);
+	if (!v)
+		return -ENOMEM;
+	v->in = in;
+	v->out = out;
+	v->abi = in->abi;
+	v->arena = arena;
+	v->scratch = scratch;
+	v->pool.arena = &v->scratch;
+	v->clock_start = now_ns();
+	log_init(v);
+	err = passes(v);
+	if (err == -ENOMEM && !out->diag.code) {
+		say(v, "limit", "%llu bytes", (unsigned long long)(in->memory_limit ? in->memory_limit : (u64)1 << 30));
+		refuse_text(v, MEMORY_LIMIT, err, "%s", "");
+	}
+	if (err)
+		explain_finish(v);
+	fill_stats(v);
+	log_stats(v);
+	log_err = log_finish(v);
+	stack_live_free(v);
+	vec_free(&v->pending);
+	scratch = v->scratch;
+	arena_free(&scratch);
+	ASSERT(!err == !!out->xlated);
+	ASSERT(err ? out->diag.code : !out->diag.code);
+	return err ? err : log_err;
+}
