@@ -340,6 +340,7 @@ static int check_depth(const struct chain *chain, u32 frames, u32 depth, struct 
 		say(v, "limit", "256");
 		return refuse(v, TAIL_CALL_STACK, -EACCES, depth - frame_size(sub));
 	}
+	v->max_depth = MAX(v->max_depth, depth);
 	if (depth > STACK_BYTES) {
 		say(v, "count", "%u", frames);
 		say(v, "size", "%u", depth);

@@ -168,7 +168,7 @@ struct verifier {
 	u32 backedges_n;
 	struct stack_liveness *stack_live;
 	struct reg fake[2];     /* operands that are no registers */
-	u32 max_ctx_off, max_pkt_off;
+	u32 max_ctx_off, max_pkt_off, max_depth;
 	bool seen_direct_write, tail_call_reachable;
 
 	struct diag_value values[12]; /* for the sentence of a refusal */

@@ -16,7 +16,6 @@ static const char *why_not(enum abi_why why) {
 	switch (why) {
 	case ABI_WRONG_ATTACH: return "not with this attach type";
 	case ABI_NO_CAPABILITY: return "it needs a capability that the loader does not have";
-	case ABI_NOT_SLEEPABLE: return "sleepable programs only";
 	default: return "it is not available to this type";
 	}
 }

@@ -271,8 +271,6 @@ int check_program_return(struct verifier *v) {
 	bool subprog = cur_frame(v)->subprog;
 	int err;
 	want = subprog ? NULL : abi_return(v->abi, v->in->prog_type, v->in->expected_attach_type);
-	if (want && want->flags & RETURN_VOID)
-		return 0;
 	err = check_reg_read(v, BPF_REG_0);
 	if (err)
 		return err;

@@ -328,7 +328,6 @@ static int check_input(struct verifier *v) {
 	v->test_state_freq = in->prog_flags & BPF_F_TEST_STATE_FREQ;
 	v->caller = (struct abi_caller){.prog_type = in->prog_type,
 	                                .attach_type = in->expected_attach_type,
-	                                .sleepable = v->sleepable,
 	                                .bpf = in->caps & VERIFY_BPF,
 	                                .perfmon = in->caps & VERIFY_PERFMON,
 	                                .net_admin = in->caps & VERIFY_NET_ADMIN,
