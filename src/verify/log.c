@@ -172,7 +172,7 @@ static void log_signed(struct verifier *v, s64 x) {
 
 const char *tnum_text(struct tnum t, char to[48]) {
 	if (t.mask)
-		snprintf(to, 48, "(%#llx; %#llx)", (unsigned long long)t.value, (unsigned long long)t.mask);
+		snprintf(to, 48, "(0x%llx; 0x%llx)", (unsigned long long)t.value, (unsigned long long)t.mask);
 	else if (t.value <= UINT16_MAX)
 		snprintf(to, 48, "%llu", (unsigned long long)t.value);
 	else

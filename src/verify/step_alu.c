@@ -40,8 +40,8 @@ int check_sane_number(struct verifier *v, struct reg *r, const char *where) {
 	what = scalar_violation(&r->s);
 	if (likely(!what))
 		return 0;
-	vlog(v, "REG INVARIANTS VIOLATION (%s): %s u64=[%#llx, %#llx] s64=[%#llx, %#llx] u32=[%#x, %#x] s32=[%#x, %#x] "
-	        "var_off=(%#llx, %#llx)\n", where, what, (unsigned long long)r->s.r.umin, (unsigned long long)r->s.r.umax,
+	vlog(v, "REG INVARIANTS VIOLATION (%s): %s u64=[0x%llx, 0x%llx] s64=[0x%llx, 0x%llx] u32=[0x%x, 0x%x] s32=[0x%x, 0x%x] "
+	        "var_off=(0x%llx, 0x%llx)\n", where, what, (unsigned long long)r->s.r.umin, (unsigned long long)r->s.r.umax,
 	     (unsigned long long)r->s.r.smin, (unsigned long long)r->s.r.smax, r->s.r32.umin, r->s.r32.umax,
 	     (u32)r->s.r32.smin, (u32)r->s.r32.smax, (unsigned long long)r->s.var.value,
 	     (unsigned long long)r->s.var.mask);

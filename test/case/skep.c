@@ -19,7 +19,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, LOG = 1 << 16, MAPS = CASE_MAPS + 2 };
+enum { PAGE = 4096, LOG = 1 << 24, MAPS = CASE_MAPS + 2 };
 
 struct skep_case {
 	const struct case_file *c;
