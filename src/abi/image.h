@@ -3,8 +3,8 @@
  *   verify/ ──struct xlated──► exec/ ──struct image──► runtime/ (runs it here), hook/ (copies it into targets)
  *
  * xlated is kernel-like rewritten bytecode: helper calls carry the helper id in imm, 64-bit immediates that name a map
- * carry its index in maps[], context accesses have internal offsets, dead code is gone. Interpreter, JIT and
- * `prog dump xlated` share it. One struct insn_facts stands beside every instruction.
+ * carry its index in maps[], calls and function addresses are relative, context accesses have internal offsets, dead
+ * code is gone. Interpreter, JIT and `prog dump xlated` share it. One struct insn_facts stands beside every instruction.
  *
  * An image's machine code is position independent except for its relocations: each is a 64-bit absolute field whose
  * value differs between address spaces (helper entry points, map descriptors, map values, the image's own functions). */

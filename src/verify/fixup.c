@@ -6,8 +6,7 @@
  *   *(u32 *)(ctx + 76)                *(u64 *)(ctx + in_off): the internal context
  *   lddw map fd / index               src_reg MAP_FD, imm = index in maps[]
  *   lddw address in a map             src_reg MAP_VALUE, imm = index in maps[], next imm = offset
- *   lddw function                     src_reg FUNC, imm = function
- *   call pc+n                         the same, n adjusted
+ *   call pc+n, lddw function pc+n     the same, n adjusted
  *
  * Every instruction stays one instruction, so only positions move: at[] maps old to new. */
 #include "verify/env.h"
@@ -165,7 +164,7 @@ static void rewrite_ctx(const struct verifier *v, struct bpf_insn *insn, const s
 		insn->code = BPF_LDX | BPF_MEM | BPF_DW;
 }
 
-static void rewrite_imm64(struct bpf_insn *insn, const struct insn_aux *aux, u32 subprog) {
+static void rewrite_imm64(struct bpf_insn *insn, const struct insn_aux *aux, s32 distance) {
 	switch (insn->src_reg) {
 	case BPF_PSEUDO_MAP_FD:
 	case BPF_PSEUDO_MAP_IDX:
@@ -178,7 +177,7 @@ static void rewrite_imm64(struct bpf_insn *insn, const struct insn_aux *aux, u32
 		insn->imm = (s32)aux->map->index;
 		break;
 	case BPF_PSEUDO_FUNC:
-		insn->imm = (s32)subprog;
+		insn->imm = distance;
 		break;
 	}
 }
@@ -199,9 +198,9 @@ static void rewrite(const struct verifier *v, const struct move *m, u32 i, struc
 	const struct insn_aux *aux = &v->aux[i];
 	*to = v->insns[i];
 	if (insn_is_ldimm64(to)) {
-		u32 sub = insn_is_pseudo_func(to) ? m->subprog[subprog_at(v, target_of(v, i))] : 0;
+		s32 distance = insn_is_pseudo_func(to) ? (s32)m->at[target_of(v, i)] - (s32)m->at[i] - 1 : 0;
 		to[1] = v->insns[i + 1];
-		rewrite_imm64(to, aux, sub);
+		rewrite_imm64(to, aux, distance);
 	} else if (aux->ctx_size) {
 		rewrite_ctx(v, to, aux);
 	} else if (BPF_CLASS(to->code) == BPF_JMP || BPF_CLASS(to->code) == BPF_JMP32) {
