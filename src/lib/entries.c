@@ -1,4 +1,0 @@
-#include "lib/object.h"
-int object_make_entries(struct skep_object *o) {
-	return 0;
-}
