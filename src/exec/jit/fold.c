@@ -299,14 +299,31 @@ static bool fold_unary(struct jit *j, struct jop *op) {
 	return true;
 }
 
+/* By a constant: 0, 1 and powers of two. */
 static bool fold_division(struct jit *j, struct jop *op) {
 	u64 value;
+	bool mod = op->code == J_MOD || op->code == J_SMOD, is_signed = op->code == J_SDIV || op->code == J_SMOD;
 	op->a = fold_copy(j, op->a, op->wide);
 	if (!(op->flags & JF_IMM)) {
 		op->b = fold_copy(j, op->b, op->wide);
-		if (fold_const(j, op->b, &value))
-			op->flags |= JF_IMM, op->imm = op->wide ? value : (u32)value, op->b = JREG_NONE;
+		if (!fold_const(j, op->b, &value))
+			return true;
+		op->flags |= JF_IMM, op->imm = op->wide ? value : (u32)value, op->b = JREG_NONE;
 	}
+	if (def_of(j, op->a)->flags & JF_ZEXT)
+		op->flags |= JF_A_ZEXT;
+	if ((op->imm == 0 && !mod) || (op->imm == 1 && mod)) {
+		to_imm(op, 0);
+		return fold_imm(j, op);
+	}
+	if (op->imm <= 1) {
+		to_mov(op, op->a, op->wide);
+		return fold_mov(j, op);
+	}
+	if (is_signed || !is_power_of_two(op->imm))
+		return true;
+	op->code = mod ? J_AND : J_RSH;
+	op->imm = mod ? op->imm - 1 : (u64)__builtin_ctzll(op->imm);
 	return true;
 }
 

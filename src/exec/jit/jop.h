@@ -61,7 +61,8 @@ static inline u8 pred_swap(u8 p) {
 }
 
 enum { JREG_FP = 10, JREG_SLOT = 11, JREGS = 16, JREG_NONE = 0xff };
-enum { JF_IMM = 1, JF_MEM = 2, JF_ABORT = 4, JF_SIGNED = 8, JF_ZEXT = 16 /* the upper half of d is zero */ };
+enum { JF_IMM = 1, JF_MEM = 2, JF_ABORT = 4, JF_SIGNED = 8, JF_ZEXT = 16 /* the upper half of d is zero */,
+       JF_A_ZEXT = 32 /* narrow division: that of a */ };
 
 /* Immediates and displacements of machine operations are 32 bits, sign-extended. */
 static inline bool fits_s32(s64 v) {
