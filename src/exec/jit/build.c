@@ -256,17 +256,48 @@ static void build_insn(struct jit *j, struct jblock *b, u32 i) {
 	}
 }
 
-static bool next_is_free(const struct jblock *b) {
-	return !b->done && b->preds;
+/* ---- order of the blocks ----
+ *
+ * Greedy traces: after a block comes, if it has not been emitted yet, the block it goes to, so that most jumps disappear;
+ * of the two ways of a conditional jump that which goes backwards in the bytecode (a loop goes on more often than it
+ * ends), else the one that falls through. Loops get their test at the bottom that way. */
+
+static bool is_free(const struct jit *j, u32 block) {
+	return block != NO_BLOCK && !j->f.blocks[block].done;
 }
 
-/* The block that is emitted after this one. */
-static u32 choose_next(const struct jit *j, u32 block) {
-	const struct jfunc *f = &j->f;
-	for (u32 next = block + 1; next < f->blocks_n; next++)
-		if (next_is_free(&f->blocks[next]))
-			return next;
-	return NO_BLOCK;
+static u32 choose_next(struct jit *j, u32 block) {
+	struct jfunc *f = &j->f;
+	const struct jblock *b = &f->blocks[block];
+	if (is_free(j, b->taken) && (b->taken <= block || !is_free(j, b->fall)))
+		return b->taken;
+	if (is_free(j, b->fall))
+		return b->fall;
+	while (f->scan_next < f->blocks_n && (f->blocks[f->scan_next].done || !f->blocks[f->scan_next].preds))
+		f->scan_next++;
+	return f->scan_next < f->blocks_n ? f->scan_next : NO_BLOCK;
+}
+
+/* The way from the end of a block: nothing, a jump, or the conditional jump turned round. */
+static void build_exit(struct jit *j, struct jblock *b, u32 next) {
+	if (b->fall == NO_BLOCK && b->taken == NO_BLOCK)
+		return;
+	if (b->fall == NO_BLOCK)
+		b->fall = b->taken, b->taken = NO_BLOCK;
+	if (b->fall == next)
+		return;
+	const struct jop *last = &j->ops[j->n - 1];
+	bool turns = j->n > 1 && last->code == J_JCC && last->insn == block_last(j, b) && !(last->flags & JF_ABORT);
+	if (turns) {
+		window_invert(j, b->fall);
+		u32 other = b->taken;
+		b->taken = b->fall, b->fall = other;
+	}
+	if (b->fall != next) {
+		struct jop op = jop_at(j, J_JMP, block_last(j, b));
+		op.target = b->fall, op.live = j->live_now;
+		fold_emit(j, &op);
+	}
 }
 
 u32 build_block(struct jit *j, u32 block, bool follows) {
@@ -289,14 +320,6 @@ u32 build_block(struct jit *j, u32 block, bool follows) {
 		build_insn(j, b, i);
 	}
 	u32 next = choose_next(j, block);
-	if (b->fall == NO_BLOCK && b->taken == NO_BLOCK)
-		return next;
-	/* Where it goes on: the block that is not the target of the last conditional jump. */
-	u32 to = b->fall != NO_BLOCK ? b->fall : b->taken;
-	if (to != next) {
-		struct jop op = jop_at(j, J_JMP, block_last(j, b));
-		op.target = to, op.live = j->live_now;
-		fold_emit(j, &op);
-	}
+	build_exit(j, b, next);
 	return next;
 }

@@ -34,10 +34,12 @@ static inline bool only_reader(const struct jit *j, const struct jop *op, u8 r) 
 void window_commit(struct jit *j, const struct jop *op);
 /* Takes out a definition that has no use. */
 void window_remove(struct jit *j, u16 v);
-/* The value of r before its current definition v, as if v were not there. */
-static inline u16 before(const struct jit *j, u16 v) {
-	return j->ops[v].prev;
-}
+/* Makes r hold definition v again by dropping the one that replaced it. */
+void window_bring_back(struct jit *j, u8 r, u16 v);
+/* mov is d = a and the last reader of a: the operation that defines a can write d itself. True: done, no move needed. */
+bool window_retarget(struct jit *j, const struct jop *mov);
+/* The jump that is the last operation goes to block `target` if its condition does not hold. */
+void window_invert(struct jit *j, u32 target);
 
 /* ---- fold.c ---- */
 

@@ -66,6 +66,8 @@ static bool fold_mov(struct jit *j, struct jop *op) {
 		op->wide = true;
 	if (op->wide && op->a == op->d)
 		return false;
+	if (window_retarget(j, op))
+		return false;
 	const struct jop *old = def_of(j, op->d);
 	if (old->code == J_MOV && old->wide == op->wide && old->a == op->a && holds(j, op->a, old->va))
 		return false;
@@ -74,27 +76,16 @@ static bool fold_mov(struct jit *j, struct jop *op) {
 
 /* ---- shifts ---- */
 
-/* Where the operand of the shift `def` can be read now, given that def (the value of register r, about to be overwritten
- * by op if r is op->d) is dropped: its register, or JREG_NONE. */
+/* Where the operand of the shift that defines r can be read by op: its register, or JREG_NONE. A shift in place has
+ * overwritten it, but dropping the shift brings it back (bring_back), if nobody else wants the result. */
 static u8 source_of(const struct jit *j, const struct jop *op, u8 r) {
 	u16 v = j->def[r];
 	const struct jop *def = &j->ops[v];
 	if (holds(j, def->a, def->va))
 		return def->a;
-	/* shifted in place: dropping the definition brings the operand back */
-	if (def->a == r && def->prev == def->va && r == op->d && !def->uses)
+	if (def->a == r && def->prev == def->va && only_reader(j, op, r))
 		return r;
 	return JREG_NONE;
-}
-
-/* Makes r hold definition v again by dropping the one that replaced it. */
-static void bring_back(struct jit *j, u8 r, u16 v) {
-	u16 drop = j->def[r];
-	if (drop == v)
-		return;
-	ASSERT(j->ops[drop].prev == v && !j->ops[drop].uses);
-	j->def[r] = v; /* first: so that v does not look superseded */
-	window_remove(j, drop);
 }
 
 static bool is_shift(const struct jop *def, u8 code, bool wide) {
@@ -119,7 +110,7 @@ static bool fold_rotate(struct jit *j, struct jop *op) {
 			from = source_of(j, op, right);
 		if (from == JREG_NONE)
 			continue;
-		bring_back(j, from, l->va);
+		window_bring_back(j, from, l->va);
 		op->code = J_ROL, op->a = from, op->b = JREG_NONE, op->flags = JF_IMM, op->imm = k, op->wide = wide;
 		return true;
 	}
@@ -137,7 +128,7 @@ static void fold_extension(struct jit *j, struct jop *op) {
 	u8 from = source_of(j, op, op->a);
 	if (from == JREG_NONE)
 		return;
-	bring_back(j, from, l->va);
+	window_bring_back(j, from, l->va);
 	if (op->code == J_ARSH) {
 		op->code = J_MOVSX, op->size = (u8)(8 - k / 8), op->flags = 0, op->a = from;
 	} else if (k == 32) {
@@ -230,11 +221,15 @@ static void fold_lea(struct jit *j, struct jop *op) {
 	for (u32 swap = 0; swap < 2; swap++) {
 		u8 index = swap ? op->a : op->b, base = swap ? op->b : op->a;
 		const struct jop *def = def_of(j, index);
-		if (!is_shift(def, J_LSH, true) || (def->imm & 63) > 3 || !only_reader(j, op, index) ||
-		    !holds(j, def->a, def->va) || base == index || base == JREG_FP)
+		if (!is_shift(def, J_LSH, true) || (def->imm & 63) > 3 || !only_reader(j, op, index) || base == index ||
+		    base == JREG_FP || def->a == JREG_FP)
 			continue;
-		op->code = J_LEA, op->b = base, op->x = def->a, op->scale = (u8)(def->imm & 63), op->a = JREG_NONE;
-		op->disp = 0;
+		u8 from = source_of(j, op, index), scale = def->imm & 63;
+		if (from == JREG_NONE)
+			continue;
+		if (from == index)
+			window_bring_back(j, index, def->va);
+		op->code = J_LEA, op->b = base, op->x = from, op->scale = scale, op->a = JREG_NONE, op->disp = 0;
 		return;
 	}
 }

@@ -80,14 +80,18 @@ bool fold_memory_operand(struct jit *j, struct jop *op, u8 r, u8 size) {
 	const struct jop *load = def_of(j, r);
 	if (load->code != J_LOAD || load->size != size || !only_reader(j, op, r) || j->def[r] < j->memory)
 		return false;
-	if (op->a == r && op->b == r)
-		return false;
-	if (!holds(j, load->b, load->vb) || (load->x != JREG_NONE && !holds(j, load->x, load->vx)))
-		return false;
 	u16 v = j->def[r];
+	bool in_place = load->b == r && load->prev == load->vb && op->d != r;
+	if (!(in_place || holds(j, load->b, load->vb)) || (load->x != JREG_NONE && !holds(j, load->x, load->vx)))
+		return false;
+	if (op->a == r)
+		return false;
 	op->flags |= JF_MEM, op->b = load->b, op->x = load->x, op->scale = load->scale, op->disp = load->disp;
 	op->size = size;
-	window_remove(j, v);
+	if (in_place)
+		window_bring_back(j, r, load->prev);
+	else
+		window_remove(j, v);
 	return true;
 }
 

@@ -29,6 +29,7 @@ struct jfunc {
 	u8 slot_size[SLOTS_MAX];
 	struct jblock *blocks;
 	u32 blocks_n, blocks_room;
+	u32 scan_next;    /* blocks before this one have been emitted */
 	u32 first_label;  /* of block 0; then EXIT_LABELS more */
 };
 
@@ -52,7 +53,8 @@ struct jit {
 	/* the window */
 	struct jop ops[WINDOW + 1]; /* [0] stands for every value that is older than the window */
 	u32 n;
-	u16 def[JREGS];
+	u16 def[JREGS];     /* the definition that each register holds */
+	u16 read_at[JREGS]; /* the last operation that reads the register */
 	u16 memory; /* last operation that may have written memory */
 	u16 live_now; /* registers live after the last instruction built */
 	int error;

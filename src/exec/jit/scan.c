@@ -183,13 +183,22 @@ static bool is_private(const struct stack_use *use, s32 u, u32 size) {
 	return !use->weight4[u] && unit_free(use, u + 1);
 }
 
+/* Bytes of the frame that are still memory. */
+static u32 frame_left(const struct stack_use *use) {
+	u32 low = STACK_UNITS;
+	for (u32 u = STACK_UNITS; u-- > 0;)
+		if (use->weight4[u] || use->weight8[u] || use->irregular[u])
+			low = u;
+	return (u32)round_up(4 * (STACK_UNITS - low), 8);
+}
+
 static void choose_slots(struct jit *j) {
 	struct jfunc *f = &j->f;
+	if (!(f->regs & 1 << JREG_FP))
+		f->stack = 0;
 	if (f->frame_escapes || !(f->regs & 1 << JREG_FP))
 		return;
 	u32 room = j->m->slots(j);
-	if (!room)
-		return;
 	struct stack_use use = {0};
 	u32 depth = 0;
 	for (u32 i = f->start; i < f->end; i++) {
@@ -214,9 +223,10 @@ static void choose_slots(struct jit *j) {
 			break;
 		f->slot_off[f->slots] = (s16)(best * 4 - 512);
 		f->slot_size[f->slots] = use.weight8[best] ? 8 : 4;
-		use.irregular[best] = true; /* taken */
+		use.weight4[best] = use.weight8[best] = 0;
 		f->regs |= 1 << (JREG_SLOT + f->slots);
 	}
+	f->stack = MIN(f->stack, frame_left(&use));
 }
 
 /* ---- 3: blocks ---- */
@@ -306,32 +316,38 @@ static int make_edges(struct jit *j) {
 	return 0;
 }
 
-/* Counts edges from blocks that can be reached, depth first. */
+/* Counts edges from blocks that can be reached, and finds the heads of loops: depth first, an edge to a block whose
+ * successors are still being visited goes back. */
 static int count_preds(struct jit *j) {
 	struct jfunc *f = &j->f;
 	u32 *stack = malloc((u64)f->blocks_n * sizeof *stack), n = 0;
-	if (!stack)
-		return -ENOMEM;
-	stack[n++] = 0;
-	f->blocks[0].done = true;
+	u8 *state = calloc(f->blocks_n, 1); /* successors visited; OPEN while on the stack */
+	enum { OPEN = 4 };
+	if (stack && state) {
+		stack[n++] = 0;
+		state[0] = OPEN;
+	}
 	while (n) {
-		u32 i = stack[--n], to[2] = {f->blocks[i].taken, f->blocks[i].fall};
-		for (u32 k = 0; k < 2; k++) {
-			if (to[k] == NO_BLOCK)
-				continue;
-			struct jblock *s = &f->blocks[to[k]];
-			s->preds++;
-			s->loop_head |= to[k] <= i;
-			if (!s->done) {
-				ASSERT(n < f->blocks_n);
-				s->done = true, stack[n++] = to[k];
-			}
+		u32 i = stack[n - 1], k = state[i]++ & 3;
+		if (k == 2) {
+			state[i] = 3; /* visited, closed */
+			n--;
+			continue;
+		}
+		u32 to = k ? f->blocks[i].taken : f->blocks[i].fall;
+		if (to == NO_BLOCK)
+			continue;
+		f->blocks[to].preds++;
+		f->blocks[to].loop_head |= (state[to] & OPEN) != 0;
+		if (!state[to]) {
+			ASSERT(n < f->blocks_n);
+			state[to] = OPEN, stack[n++] = to;
 		}
 	}
-	for (u32 i = 0; i < f->blocks_n; i++)
-		f->blocks[i].done = false;
+	int r = stack && state ? 0 : -ENOMEM;
 	free(stack);
-	return 0;
+	free(state);
+	return r;
 }
 
 /* ---- 4: liveness ---- */

@@ -22,8 +22,11 @@ static bool is_removable(const struct jop *op) {
 	return op->code <= J_LAST_PURE || op->code == J_LOAD || op->code == J_LOADSX || op->code == J_LOADBE;
 }
 
-static void use(struct jit *j, u16 v) {
+/* The operation that is being appended reads r. */
+static void use(struct jit *j, u8 r) {
+	u16 v = j->def[r];
 	struct jop *def = &j->ops[v];
+	j->read_at[r] = (u16)(j->n - 1);
 	ASSERT(!v || def->code != J_NOP); /* what was dropped as dead is not read */
 	if (def->uses < PINNED - 1)
 		def->uses++;
@@ -32,6 +35,7 @@ static void use(struct jit *j, u16 v) {
 }
 static void pin(struct jit *j, u8 r) {
 	j->ops[j->def[r]].uses = PINNED;
+	j->read_at[r] = (u16)(j->n - 1);
 }
 
 static void drop_use(struct jit *j, u16 v) {
@@ -139,14 +143,22 @@ void window_commit(struct jit *j, const struct jop *from) {
 	*op = *from;
 	op->uses = 0;
 	op->flags = (u8)((op->flags & ~JF_ZEXT) | (op->d != JREG_NONE && result_zext(j, op) ? JF_ZEXT : 0));
-	if (op->a != JREG_NONE)
-		use(j, op->va = j->def[op->a]);
-	if (op->b != JREG_NONE)
-		use(j, op->vb = j->def[op->b]);
-	if (op->x != JREG_NONE)
-		use(j, op->vx = j->def[op->x]);
-	if (op->code == J_SELECT)
-		use(j, op->vd = j->def[op->d]);
+	if (op->a != JREG_NONE) {
+		use(j, op->a);
+		op->va = j->def[op->a];
+	}
+	if (op->b != JREG_NONE) {
+		use(j, op->b);
+		op->vb = j->def[op->b];
+	}
+	if (op->x != JREG_NONE) {
+		use(j, op->x);
+		op->vx = j->def[op->x];
+	}
+	if (op->code == J_SELECT) {
+		use(j, op->d);
+		op->vd = j->def[op->d];
+	}
 	commit_implicit(j, op);
 	if (writes_memory(op))
 		j->memory = v;
@@ -157,6 +169,42 @@ void window_commit(struct jit *j, const struct jop *from) {
 		kill(j, op->d);
 		j->def[op->d] = v;
 	}
+}
+
+void window_bring_back(struct jit *j, u8 r, u16 v) {
+	u16 drop = j->def[r];
+	if (drop == v)
+		return;
+	ASSERT(j->ops[drop].prev == v && j->ops[drop].d == r && !j->ops[drop].uses);
+	j->def[r] = v; /* first: so that v does not look superseded */
+	window_remove(j, drop);
+}
+
+bool window_retarget(struct jit *j, const struct jop *mov) {
+	u8 from = mov->a, to = mov->d;
+	u16 v = j->def[from];
+	struct jop *def = &j->ops[v];
+	if (!only_reader(j, mov, from) || from == to || !is_removable(def) || def->code == J_SELECT || def->code == J_NOP)
+		return false;
+	if (!mov->wide) /* the move is a zero extension as well */
+		return false;
+	/* the old value of `to` is not wanted after def, and nobody has changed it since */
+	if (j->def[to] > v || j->read_at[to] > v)
+		return false;
+	ASSERT(def->d == from);
+	j->def[from] = def->prev;
+	def->d = to, def->prev = j->def[to];
+	kill(j, to);
+	j->def[to] = v;
+	return true;
+}
+
+void window_invert(struct jit *j, u32 target) {
+	struct jop *op = &j->ops[j->n - 1];
+	ASSERT(j->n > 1 && op->code == J_JCC);
+	op->pred = pred_invert(op->pred);
+	op->target = target;
+	commit_implicit(j, op);
 }
 
 /* What is live before op, given what is live after it. */
@@ -214,5 +262,6 @@ void build_flush(struct jit *j, u16 live) {
 	}
 	j->n = 1, j->memory = 0;
 	memset(j->def, 0, sizeof j->def);
+	memset(j->read_at, 0, sizeof j->read_at);
 	j->ops[0].uses = PINNED;
 }

@@ -60,7 +60,7 @@ static u8 *and_imm(u8 *p, bool w, u8 d, u8 a, s32 imm) {
 		return E(movzx_rr, d, a, imm == 0xff ? 1 : 2);
 	if (imm >= 0)
 		w = false;
-	p = mov(p, w, d, a);
+	p = mov(p, true, d, a);
 	return E(alu_ri, w, X64_AND, d, imm);
 }
 
@@ -68,7 +68,7 @@ static u8 *mul_imm(u8 *p, bool w, u8 d, u8 a, s32 imm) {
 	if (imm == 3 || imm == 5 || imm == 9)
 		return E(lea, w, d, ((struct x64_mem){a, a, (u8)(imm == 3 ? 1 : imm == 5 ? 2 : 3), 0}));
 	if (imm > 0 && is_power_of_two((u32)imm)) {
-		p = mov(p, w, d, a);
+		p = mov(p, true, d, a);
 		return E(shift_ri, w, X64_SHL, d, (u8)__builtin_ctz((u32)imm));
 	}
 	return E(imul_rri, w, d, a, imm);
@@ -89,7 +89,7 @@ static u8 *binary_imm(u8 *p, const struct jop *op, u8 d, u8 a, s32 imm) {
 	case J_MUL:
 		return mul_imm(p, w, d, a, imm);
 	}
-	p = mov(p, w, d, a);
+	p = mov(p, true, d, a);
 	return E(alu_ri, w, alu_of[op->code], d, imm);
 }
 
@@ -146,8 +146,9 @@ static u8 *lower_shift(struct jit *j, u8 *p, const struct jop *op) {
 			return E(rorx, w, d, a, (u8)((w ? 64 : 32) - n) & (w ? 63 : 31));
 		if (op->code == J_LSH && n == 1 && d != a)
 			return E(lea, w, d, ((struct x64_mem){a, a, 0, 0}));
-		p = mov(p, n ? true : w, d, a);
-		return n ? E(shift_ri, w, kind, d, n) : p;
+		ASSERT(n); /* fold.c makes a shift by 0 a move */
+		p = mov(p, true, d, a);
+		return E(shift_ri, w, kind, d, n);
 	}
 	if (j->features & X64_BMI2) {
 		p = reg(j, p, op->b, X64_SCRATCH2, &b);
