@@ -209,7 +209,7 @@ const struct abi_ctx_field *abi_field(const struct abi_ctx *ctx, u32 prog_type, 
 		return no(why, CTX_MISALIGNED);
 	for (u32 i = 0; i < ctx->fields_n; i++) {
 		const struct abi_ctx_field *f = &ctx->fields[i];
-		if (off < f->off || off >= f->off + f->size)
+		if (off < f->off || off >= f->off + f->size || (f->flags & CTX_START_ONLY && off != f->off))
 			continue;
 		found = field_fits(f, prog_type, attach_type, off, size, write);
 		*why = found;

@@ -116,6 +116,7 @@ enum abi_ctx_flag {
 	CTX_FOUR = 1 << 9,         /* two bytes wide, but a four-byte load is allowed and reads 0 above */
 	CTX_NARROW_START = 1 << 10, /* narrow loads at its first byte only */
 	CTX_NARROW_HALF = 1 << 11, /* narrow loads of two bytes only */
+	CTX_START_ONLY = 1 << 12,  /* accesses at other bytes of it are not the field's */
 };
 struct abi_ctx_field {
 	const char *name;

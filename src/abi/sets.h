@@ -23,4 +23,11 @@
 #define T_SK_CAST                                                                                                      \
 	(T_TC | T_LWT | P(SOCKET_FILTER) | P(XDP) | P(CGROUP_SKB) | P(SOCK_OPS) | P(SK_SKB) | P(SK_MSG) |              \
 	 P(CGROUP_SOCK_ADDR) | P(FLOW_DISSECTOR) | P(TRACING) | P(LSM) | P(SK_LOOKUP) | P(SYSCALL))
+/* Control group programs that see and change the return value, and the attach types at which there is none. */
+#define T_RETVAL (P(CGROUP_SOCK) | P(CGROUP_DEVICE) | P(CGROUP_SYSCTL) | P(CGROUP_SOCKOPT) | P(CGROUP_SOCK_ADDR))
+#define A_NO_RETVAL                                                                                                    \
+	(A(CGROUP_INET_INGRESS) | A(CGROUP_INET_EGRESS) | A(CGROUP_SOCK_OPS) | A(CGROUP_UDP4_RECVMSG) |                \
+	 A(CGROUP_UDP6_RECVMSG) | A(CGROUP_UNIX_RECVMSG) | A(CGROUP_INET4_GETPEERNAME) | A(CGROUP_INET6_GETPEERNAME) | \
+	 A(CGROUP_UNIX_GETPEERNAME) | A(CGROUP_INET4_GETSOCKNAME) | A(CGROUP_INET6_GETSOCKNAME) |                      \
+	 A(CGROUP_UNIX_GETSOCKNAME))
 #endif

@@ -75,7 +75,7 @@ static const struct abi_ctx_field sock_ops_fields[] = {
 
 static const struct abi_ctx_field lirc_fields[] = {{.name = "sample", .size = 4, .in_size = 4, .flags = CTX_READ}};
 static const struct abi_ctx_field raw_tracepoint_fields[] = {
-    {.name = "args", .size = 8, .in_size = 8, .flags = CTX_READ, .reg = PTR_TO_TP_BUFFER,
+    {.name = "args", .size = 8, .in_size = 8, .flags = CTX_READ | CTX_START_ONLY, .reg = PTR_TO_TP_BUFFER,
      .read = P(RAW_TRACEPOINT_WRITABLE)},
 };
 

@@ -52,7 +52,7 @@ static const char *wrong(const struct btf *btf, const struct btf_type *t) {
 	switch (btf_kind(t)) {
 	case BTF_KIND_INT:
 		i = BTF_INT_BITS(btf_int_data(t)) + BTF_INT_OFFSET(btf_int_data(t));
-		return i > 128 || t->size > 16 || i > t->size * 8 ? "has more bits than its size" : NULL;
+		return i > 128 || i > (u64)t->size * 8 ? "has more bits than its size" : NULL;
 	case BTF_KIND_FLOAT:
 		return t->size > 16 ? "has no known size" : NULL;
 	case BTF_KIND_ARRAY:

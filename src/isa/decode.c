@@ -2,6 +2,7 @@
  * (about a third, and rare in programs) go through a switch over opcode and selector that the compiler makes of the
  * rows. Two rows with the same opcode and selector do not compile. */
 #include "isa/decode.h"
+#include <string.h>
 
 const struct op_row op_rows[OP_COUNT] = {
     [OP_BAD] = {.name = "BAD"},
@@ -71,21 +72,26 @@ static enum bpf_op find(u8 code, u32 sel) {
 	return OP_BAD;
 }
 
-/* Which of the four fields select the row: they are neither operands nor reserved. */
-static u32 selecting_field(const struct op_row *row) {
-	switch (BPF_CLASS(row->code)) {
-	case BPF_ALU:
-	case BPF_ALU64:
-		return BPF_OP(row->code) == BPF_END ? FIELD_IMM : FIELD_OFF;
-	case BPF_STX:
-		return BPF_MODE(row->code) == BPF_ATOMIC ? FIELD_IMM : 0;
-	case BPF_JMP:
-		return BPF_OP(row->code) == BPF_CALL || BPF_OP(row->code) == BPF_JCOND ? FIELD_SRC : 0;
-	case BPF_LD:
-		return row->code == BPF_LD_IMM64 ? FIELD_SRC : 0;
-	}
-	return 0;
-}
+/* Which of the four fields selects among the rows of an opcode: it is neither an operand nor reserved. */
+#define SELECTING(code)                                                                                                \
+	(BPF_CLASS(code) == BPF_ALU || BPF_CLASS(code) == BPF_ALU64 ? BPF_OP(code) == BPF_END ? FIELD_IMM : FIELD_OFF  \
+	 : BPF_CLASS(code) == BPF_STX && BPF_MODE(code) == BPF_ATOMIC ? FIELD_IMM                                      \
+	 : (code) == (BPF_JMP | BPF_CALL) || (code) == (BPF_JMP | BPF_JCOND) || (code) == BPF_LD_IMM64 ? FIELD_SRC     \
+	                                                                                                : 0)
+/* The fields in which a row may have something, in its immediate or register form. */
+#define OPERANDS(uses, reg)                                                                                            \
+	((uses) | ((uses) & FIELD_OPERAND ? (reg) ? FIELD_SRC : FIELD_IMM : 0) | ((uses) & IGNORES_OFF ? FIELD_OFF : 0))
+/* The bits of an instruction, taken as one little-endian word, that must be zero. */
+#define RESERVED_BITS(fields)                                                                                          \
+	(((fields) & FIELD_DST ? 0 : 0xf00ull) | ((fields) & FIELD_SRC ? 0 : 0xf000ull) |                              \
+	 ((fields) & FIELD_OFF ? 0 : 0xffffull << 16) | ((fields) & FIELD_IMM ? 0 : 0xffffffffull << 32))
+#define RESERVED(code, uses, reg) RESERVED_BITS(OPERANDS(uses, reg) | SELECTING(code))
+
+static const u64 reserved[OP_COUNT][2] = {
+#define ROW(name, code, sel, group, cpu, operands, text)                                                               \
+	[OP_##name] = {RESERVED(code, USE_##operands, false), RESERVED(code, USE_##operands, true)},
+#include "isa/ops.def"
+};
 
 bool opcode_is_known(u8 code) {
 	static const bool known[256] = {
@@ -99,19 +105,10 @@ bool opcode_is_known(u8 code) {
 }
 
 enum bpf_op insn_decode_fields(const struct bpf_insn *insn) {
+	u64 bits;
+	memcpy(&bits, insn, sizeof bits);
 	enum bpf_op op = find(insn->code, insn_selector(insn));
-	const struct op_row *row = &op_rows[op];
-	u32 fields = row->uses;
-	if (fields & FIELD_OPERAND)
-		fields |= insn_reg_form(insn) ? FIELD_SRC : FIELD_IMM;
-	u32 given = fields | selecting_field(row);
-	if (!(given & FIELD_DST) && insn->dst_reg)
-		return OP_BAD;
-	if (!(given & FIELD_SRC) && insn->src_reg)
-		return OP_BAD;
-	if (!(given & (FIELD_OFF | IGNORES_OFF)) && insn->off)
-		return OP_BAD;
-	if (!(given & FIELD_IMM) && insn->imm)
+	if (bits & reserved[op][insn_reg_form(insn)])
 		return OP_BAD;
 	if (op == OP_ADDR_SPACE_CAST && insn->imm != 1 && insn->imm != 1 << 16)
 		return OP_BAD;
@@ -120,7 +117,7 @@ enum bpf_op insn_decode_fields(const struct bpf_insn *insn) {
 
 enum bpf_op insn_decode(const struct bpf_insn *insn) {
 	enum bpf_op op = insn_decode_fields(insn);
-	bool src_is_reg = op_rows[op].uses & FIELD_SRC || (op_rows[op].uses & FIELD_OPERAND && insn_reg_form(insn));
+	bool src_is_reg = OPERANDS(op_rows[op].uses, insn_reg_form(insn)) & FIELD_SRC;
 	if (insn->dst_reg >= MAX_BPF_REG || (src_is_reg && insn->src_reg >= MAX_BPF_REG))
 		return OP_BAD;
 	return op;
@@ -130,12 +127,10 @@ struct bpf_insn insn_encode(enum bpf_op op, bool reg_form, u8 dst, u8 src, s16 o
 	ASSERT(op > OP_BAD && op < OP_COUNT);
 	const struct op_row *row = &op_rows[op];
 	struct bpf_insn insn = {.code = row->code};
-	u32 fields = row->uses;
-	if (fields & FIELD_OPERAND) {
-		fields |= reg_form ? FIELD_SRC : FIELD_IMM;
+	u32 fields = OPERANDS(row->uses & ~IGNORES_OFF, reg_form);
+	if (fields & FIELD_OPERAND)
 		insn.code |= reg_form ? BPF_X : BPF_K;
-	}
-	switch (selecting_field(row)) {
+	switch (SELECTING(row->code)) {
 	case FIELD_SRC:
 		insn.src_reg = row->sel;
 		break;

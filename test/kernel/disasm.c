@@ -42,7 +42,8 @@ static u32 some(struct bpf_insn *to) {
 		if (insn->code == (BPF_JMP | BPF_CALL)) {
 			insn->src_reg = r & 4 ? 0 : insn->src_reg;
 			insn->imm = insn->src_reg ? 5 : insn->imm | 1 << 20; /* a number without a name */
-			if (insn->src_reg == BPF_PSEUDO_CALL || insn->src_reg == BPF_PSEUDO_KFUNC_CALL || insn->src_reg > 2)
+			if (insn->src_reg == BPF_PSEUDO_CALL || insn->src_reg == BPF_PSEUDO_KFUNC_CALL ||
+			    insn->src_reg > 2)
 				continue;
 		}
 		if (jumps(insn)) {
@@ -122,7 +123,8 @@ static void rows(void) {
 			struct bpf_insn p[8];
 			u32 n = 0, lines = 0;
 			s32 imm = op == OP_JA32 ? 0 : op == OP_ADDR_SPACE_CAST ? 1 : -3;
-			p[n++] = insn_encode(op, form, 3, 4, jumps(&(struct bpf_insn){.code = row->code}) ? 0 : -16, imm);
+			p[n++] =
+			    insn_encode(op, form, 3, 4, jumps(&(struct bpf_insn){.code = row->code}) ? 0 : -16, imm);
 			if (row->shape == SHAPE_LDDW)
 				p[n++] = insn_encode_next(0x1234);
 			p[n++] = insn_encode(OP_MOV64, false, 0, 0, 0, 0);

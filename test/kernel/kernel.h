@@ -1,5 +1,6 @@
-/* The running kernel as an oracle for tests: load a program, read its log, run it. Where bpf() is missing or refused the
- * tests that need it skip and say why. Uses the system's <linux/bpf.h>, so it never meets src/abi/uapi.h in one file. */
+/* The running kernel as an oracle for tests: load a program, read its log, run it. Where bpf() is missing or refused
+ * the tests that need it skip and say why. Uses the system's <linux/bpf.h>, so it never meets src/abi/uapi.h in one
+ * file. */
 #ifndef SKEP_TEST_KERNEL_H
 #define SKEP_TEST_KERNEL_H
 #include "base/base.h"
@@ -23,7 +24,8 @@ struct kernel_prog {
 	const u32 *func_info; /* pairs: first slot, type */
 	u32 func_info_n;
 };
-/* A descriptor, or negative errno. log has KERNEL_LOG bytes and holds a string afterwards; it may be NULL at level 0. */
+/* A descriptor, or negative errno. log has KERNEL_LOG bytes and holds a string afterwards; it may be NULL at level 0.
+ */
 int kernel_load(const struct kernel_prog *p, char *log);
 /* BPF_PROG_TEST_RUN over size bytes of packet: 0 or negative errno. */
 int kernel_run(int prog, const void *packet, u32 size, u32 *result);

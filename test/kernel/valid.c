@@ -1,7 +1,7 @@
 /* insn_valid against the running kernel: many thousands of single instructions, each a row with a few of its bits
  * changed, loaded inside a program in which every register is readable and every tail reachable. Where the kernel's
- * first complaint is about the instruction's own bits, ours must be the same line; where it accepts, so must we; what we
- * refuse it must refuse. Usage: valid [how many [seed]] */
+ * first complaint is about the instruction's own bits, ours must be the same line; where it accepts, so must we; what
+ * we refuse it must refuse. Usage: valid [how many [seed]] */
 #include "kernel.h"
 #include "../unit/test.h"
 #include "isa/decode.h"
@@ -22,8 +22,9 @@ static s16 some_off(void) {
 	return PICK(offs);
 }
 static s32 some_imm(void) {
-	static const s32 imms[] = {0, 0, 1, 2, 5, 8, 16, 31, 32, 33, 63, 64, 65, 24, 0x40, 0x41, 0x50, 0x51, 0xa0, 0xa1,
-	                           0xe0, 0xe1, 0xf1, 0x100, 0x101, 0x110, 0x111, 0x120, 1 << 16, 1 << 17, -1, -5, 4711};
+	static const s32 imms[] = {0,    0,     1,     2,     5,     8,     16,      31,      32,   33,   63,
+				   64,   65,    24,    0x40,  0x41,  0x50,  0x51,    0xa0,    0xa1, 0xe0, 0xe1,
+				   0xf1, 0x100, 0x101, 0x110, 0x111, 0x120, 1 << 16, 1 << 17, -1,   -5,   4711};
 	return PICK(imms);
 }
 /* A row's instruction with likely operands. r7 points to the stack and r6 to the context, the others are numbers. */
@@ -96,8 +97,9 @@ static const char *last_message(char *log) {
 	return line ? line + 1 : log;
 }
 static bool about_the_bits(const char *m) {
-	static const char *const texts[] = {"uses reserved fields", "unknown opcode", "bpf_ld_imm64 insn", "invalid atomic",
-	                                    "div by zero", "invalid shift", "invalid may_goto", "address space 1 and 0"};
+	static const char *const texts[] = {"uses reserved fields", "unknown opcode",       "bpf_ld_imm64 insn",
+					    "invalid atomic",       "div by zero",          "invalid shift",
+					    "invalid may_goto",     "address space 1 and 0"};
 	for (u32 i = 0; i < ARRAY_SIZE(texts); i++)
 		if (strstr(m, texts[i]))
 			return true;
@@ -130,7 +132,8 @@ static bool agrees(struct bpf_insn insn, struct bpf_insn second) {
 		same = true;
 	}
 	if (!same)
-		printf("# code %02x dst %u src %u off %d imm %d (0x%x) next %02x %u %u %d\n#   kernel %d %s\n#   skep %d %s\n",
+		printf("# code %02x dst %u src %u off %d imm %d (0x%x) next %02x %u %u %d\n#   kernel %d %s\n#   skep "
+		       "%d %s\n",
 		       insn.code, insn.dst_reg, insn.src_reg, insn.off, insn.imm, insn.imm, second.code, second.dst_reg,
 		       second.src_reg, second.off, fd, kernels, we, ours);
 	return same;
@@ -150,8 +153,8 @@ static void changed_rows(void) {
 		bad += !agrees(insn, second);
 	}
 	EXPECT_EQ(bad, 0);
-	printf("# accepted %u, refused for their bits %u, refused otherwise %u (we refuse %u of these)\n", count_accepted,
-	       count_refused, count_other, count_shadowed);
+	printf("# accepted %u, refused for their bits %u, refused otherwise %u (we refuse %u of these)\n",
+	       count_accepted, count_refused, count_other, count_shadowed);
 	EXPECT(count_accepted > how_many / 10 && count_refused > how_many / 5);
 }
 /* Each opcode byte with each single field set and none: nothing left to chance. */
@@ -159,9 +162,22 @@ static void every_field_alone(void) {
 	u32 bad = 0;
 	for (u32 code = 0; code < 256; code++)
 		for (u32 k = 0; k < 12; k++) {
-			struct bpf_insn insn = {.code = code, .dst_reg = k == 1 ? 8 : k == 2 ? 11 : 0,
-			                        .src_reg = k == 3 ? 8 : k == 4 ? 15 : 0, .off = k == 5 ? 1 : k == 6 ? 8 : 0,
-			                        .imm = k == 7 ? 1 : k == 8 ? 16 : k == 9 ? -1 : k == 10 ? 64 : k == 11 ? 0x100 : 0};
+			struct bpf_insn insn = {.code = code,
+						.dst_reg = k == 1   ? 8
+							   : k == 2 ? 11
+								    : 0,
+						.src_reg = k == 3   ? 8
+							   : k == 4 ? 15
+								    : 0,
+						.off = k == 5   ? 1
+						       : k == 6 ? 8
+								: 0,
+						.imm = k == 7    ? 1
+						       : k == 8  ? 16
+						       : k == 9  ? -1
+						       : k == 10 ? 64
+						       : k == 11 ? 0x100
+								 : 0};
 			bad += !agrees(insn, (struct bpf_insn){.imm = 0});
 		}
 	EXPECT_EQ(bad, 0);
