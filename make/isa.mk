@@ -6,6 +6,10 @@ CASE_ROOMS := $(BELOW_exec)
 ifneq ($(wildcard src/verify/verifier.c),)
 CASE_FLAGS += -DCASE_WITH_VERIFY
 endif
+ifneq ($(wildcard src/runtime/engine.c),)
+CASE_FLAGS += -DCASE_WITH_RUNTIME
+CASE_ROOMS := $(BELOW_runtime)
+endif
 CASE_LIBS := $(CASE_ROOMS:%=$(O)/lib/%.a)
 $(O)/test/run_cases: $(CASE_SRC) $(wildcard test/case/*.h) test/kernel/kernel.h $(CASE_LIBS)
 	$(say) LD $@

@@ -28,8 +28,8 @@
  * fold away. `make bless` rewrites or adds result, error and mem after from what the kernel says (without one: the
  * reference), provided that the reference agrees; people review the difference.
  *
- * Engines: reference (expands isa/sem.h, checks memory, knows no verifier), kernel, and skep's own three: verify (the
- * verdict), interp, jit. */
+ * Engines: reference (expands isa/sem.h, checks memory, knows no verifier), kernel, and skep's own: verify (the
+ * verdict), interp, jit; and runtime: the kernel's driver over skep's bpf(2) commands, which has contexts and packets. */
 #ifndef SKEP_TEST_CASE_H
 #define SKEP_TEST_CASE_H
 #include "isa/asm.h"
@@ -89,9 +89,15 @@ struct case_engine {
 	bool may_crash;               /* run in a process of its own, for ten seconds at most */
 };
 extern const struct case_engine engine_reference, engine_kernel;
+#ifdef CASE_WITH_RUNTIME
+extern const struct case_engine engine_runtime;
+#endif
 #ifdef CASE_WITH_SKEP
 extern const struct case_engine engine_verify, engine_interp, engine_jit;
 #endif
+
+/* Runs a case through bpf(2) as kernel_bpf (test/kernel/kernel.h) answers it. */
+void case_run_bpf(const struct case_file *c, struct case_outcome *o);
 
 /* Sets end and message. */
 void case_end(struct case_outcome *o, enum case_end end, const char *format, ...) PRINTF(3, 4);

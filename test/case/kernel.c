@@ -109,7 +109,7 @@ static void attempt(const struct case_file *c, struct case_outcome *o, bool whol
 	free(k.whole.insns);
 	free(k.log);
 }
-static void run(const struct case_file *c, struct case_outcome *o) {
+void case_run_bpf(const struct case_file *c, struct case_outcome *o) {
 	bool whole_r0 = !c->has_error && case_is_callable(c);
 	attempt(c, o, whole_r0);
 	if (o->end == CASE_REFUSED && whole_r0) { /* the message must be that of the program alone */
@@ -122,4 +122,4 @@ static const char *missing(void) {
 	const char *why = kernel_missing();
 	return why ? why : kernel_older_than(6, 18) ? "the cases follow Linux 6.18, this kernel is older" : NULL;
 }
-const struct case_engine engine_kernel = {.name = "kernel", .missing = missing, .run = run};
+const struct case_engine engine_kernel = {.name = "kernel", .missing = missing, .run = case_run_bpf};

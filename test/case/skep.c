@@ -212,8 +212,7 @@ static void run_image(struct skep_case *s, bool jit) {
 	if (run.status)
 		return case_end(o, CASE_BROKEN, "the run was aborted: status %u", run.status);
 	o->end = CASE_RAN;
-	o->low_half = s->whole.result_map < 0;
-	if (!o->low_half)
+	if (s->whole.result_map >= 0)
 		memcpy(&o->r0, map_values(&s->maps[s->whole.result_map]), 8);
 	if (s->c->mem.given)
 		memcpy(o->mem, map_values(&s->maps[s->whole.mem_map]), s->c->mem.n);
@@ -229,7 +228,7 @@ static void attempt(const struct case_file *c, struct case_outcome *o, enum skep
 	else if (make_maps(s) && judge(s)) {
 		if (kind == VERIFY)
 			o->end = CASE_RAN, o->verdict_only = true;
-		else if (c->packet.given || !whole_r0)
+		else if (!case_is_callable(c))
 			case_end(o, CASE_SKIPPED, "contexts belong to the runtime");
 		else
 			run_image(s, kind == JIT);

@@ -7,9 +7,14 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-static long sys_bpf(int cmd, union bpf_attr *attr) {
-	long r = syscall(SYS_bpf, cmd, attr, sizeof *attr);
+static s64 system_call(u32 cmd, void *attr, u32 size) {
+	long r = syscall(SYS_bpf, cmd, attr, size);
 	return r < 0 ? -errno : r;
+}
+s64 (*kernel_bpf)(u32 cmd, void *attr, u32 size) = system_call;
+
+static long sys_bpf(int cmd, union bpf_attr *attr) {
+	return kernel_bpf(cmd, attr, sizeof *attr);
 }
 int kernel_load(const struct kernel_prog *p, char *log) {
 	union bpf_attr a;

@@ -10,6 +10,10 @@ struct bpf_insn;
 
 enum { KERNEL_LOG = 1 << 16 };
 
+/* What answers bpf(2): the system call; a test may put another implementation of the same interface here. Gives a value
+ * or negative errno. */
+extern s64 (*kernel_bpf)(u32 cmd, void *attr, u32 size);
+
 /* NULL when programs can be loaded here, else the reason in a few words. */
 const char *kernel_missing(void);
 
