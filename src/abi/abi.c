@@ -1,4 +1,25 @@
-/* The registry: Linux's rows and a host's, found by the same functions. The tables themselves are in table_*.c. */
+/* The registry: Linux's rows and a host's, found by the same functions.
+ *
+ *      number          0 … __MAX          ABI_HOST_x …
+ *                      │                  │
+ *      rows            constant tables    vectors of pointers in struct skep_abi
+ *                      table_*.c          abi_add_*
+ *
+ * Lookups by number are an index in either half. Lookups by name scan: they serve loaders and people, and the tables have
+ * a few hundred rows. abi_linux() is one constant, empty registry for everybody who adds nothing.
+ *
+ * Invariants: row i of a host has the number ABI_HOST_x + i, so numbers are dense and never reused; names are unique over
+ * both halves; a row that was added stays where the host put it until the registry is destroyed. abi_add_* check what the
+ * verifier relies on (sizes of fixed memory, fields inside their context), since a host's row is no less trusted code than
+ * ours but written by somebody who has not read the verifier.
+ *
+ * Two lookups are more than an index. abi_helper_for picks the prototype for a caller: variants of a helper first, then its
+ * main row, keeping the best reason for a refusal. abi_field decides a context access: fields that cover the offset are
+ * asked for direction, program type, attach type and width, in this order, so that the reason given is the one that a
+ * person can act on.
+ *
+ * Sources: bpf_base_func_proto and the per-type func_proto and is_valid_access functions of Linux, whose decisions the
+ * tables restate; test/kernel/abi_*.c asks a running kernel the same questions. */
 #include "abi/abi.h"
 #include "abi/registry.h"
 #include <errno.h>

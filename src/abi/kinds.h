@@ -14,7 +14,7 @@ enum { BPF_BASE_TYPE_BITS = 8, BPF_BASE_TYPE_MASK = 0xff };
 /* Modifiers of register, argument and return types. */
 enum bpf_type_flag {
 	PTR_MAYBE_NULL = 0x100,         /* may be NULL, must be tested */
-	MEM_RDONLY = 0x200,             /* not to be written through; as argument: read only, may point to read-only memory */
+	MEM_RDONLY = 0x200,             /* read only; as argument: may point to read-only memory */
 	MEM_RINGBUF = 0x400,            /* a ring buffer record */
 	MEM_USER = 0x800,               /* address of the user's address space */
 	MEM_PERCPU = 0x1000,

@@ -22,7 +22,7 @@
 /* Socket casts: networking, and tracing where sockets appear. */
 #define T_SK_CAST                                                                                                      \
 	(T_TC | T_LWT | P(SOCKET_FILTER) | P(XDP) | P(CGROUP_SKB) | P(SOCK_OPS) | P(SK_SKB) | P(SK_MSG) |              \
-	 P(CGROUP_SOCK_ADDR) | P(FLOW_DISSECTOR) | P(TRACING) | P(LSM) | P(SK_LOOKUP) | P(SYSCALL))
+	 P(CGROUP_SOCK_ADDR) | P(FLOW_DISSECTOR) | P(TRACING) | P(LSM) | P(SK_LOOKUP))
 /* Control group programs that see and change the return value, and the attach types at which there is none. */
 #define T_RETVAL (P(CGROUP_SOCK) | P(CGROUP_DEVICE) | P(CGROUP_SYSCTL) | P(CGROUP_SOCKOPT) | P(CGROUP_SOCK_ADDR))
 #define A_NO_RETVAL                                                                                                    \

@@ -1,4 +1,4 @@
-/* The user engine's own BTF, ready for btf_parse: contexts, registers, flags, protocol headers, synthetic kernel objects. */
+/* The user engine's own BTF, ready for btf_parse: contexts, registers, flags, protocol headers, synthetic objects. */
 #ifndef SKEP_ABI_TYPES_BTF_H
 #define SKEP_ABI_TYPES_BTF_H
 #include "base/base.h"

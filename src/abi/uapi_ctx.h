@@ -1,8 +1,17 @@
-/* What programs are given (contexts, the objects they point to) and the records that helpers read and write.
+/* What programs are given (contexts and the objects that they point to), and the records that helpers read and write.
  *
- * A context here is what the compiler and the verifier see. What the program finds at run time is another, internal
- * structure for most of them (context.h); ctx_*.def says which field becomes which, and the verifier rewrites accesses.
- * Only tracing contexts are read in place. Network order is kept as the kernel has it: see each table's row. */
+ *     compiler, verifier              fix-up (ctx_*.def)              run time
+ *     struct xdp_md, __sk_buff  ───►  offset, width, kind of   ───►   struct skep_xdp_buff, skep_sk_buff (context.h)
+ *     struct bpf_sock …               value of every field            or the same bytes, where nothing is rewritten
+ *
+ * A context here is what source code and the verifier see; only tracing contexts (regs.h) are read in place. Sizes and
+ * offsets are the kernel's for ever: old objects have them compiled in. Where the kernel has network byte order (ports of
+ * tuples, dst_port, addresses, protocol), so has skep.
+ *
+ * Rules for changing: follow new kernels by appending at the end of a structure, with the new size asserted; then give the
+ * field a row in ctx_*.def. Pointers to contexts' objects are 8 bytes on every machine.
+ *
+ * Sources: BTF of Linux 6.18, compared member by member in test/unit/abi_types.c. */
 #ifndef SKEP_ABI_UAPI_CTX_H
 #define SKEP_ABI_UAPI_CTX_H
 #ifndef SKEP_BTF_SOURCE

@@ -1,6 +1,11 @@
-/* Flags and return values of the eBPF interface, by where they are used. Values are the kernel's (its BTF); those that
- * the kernel has as macros, which BTF does not show, stand at the end. The kernel's enumerations without a name have one
- * here, so that the BTF made from this file can contain them. */
+/* Flags and return values of the eBPF interface, grouped by where they are used: maps, what programs return, flags of
+ * helpers, sockets, bpf(2), and last the kernel's macros.
+ *
+ * Values are the kernel's. Those from enumerations are compared with its BTF in test/unit/abi_types.c; macros do not show
+ * there. The kernel's enumerations without a name have one here, so that the BTF made from this file (types.h) can
+ * contain them: types_enums.def must list every one.
+ *
+ * Rules for changing: append; a value is never changed. Sources: BTF of Linux 6.18, uapi of linux-source-6.12. */
 #ifndef SKEP_ABI_UAPI_ENUM_H
 #define SKEP_ABI_UAPI_ENUM_H
 

@@ -1,9 +1,12 @@
 /* helpers.def, progs.def, maps.def and cmds.def against the running kernel: which program type may call which helper, which
  * values it may return, which flags map types take, and where bpf(2) wants zeros. */
 #include "abi_kernel.h"
+#include <linux/capability.h>
+#include <sys/wait.h>
 
 static u8 offered[__BPF_FUNC_MAX_ID]; /* by some type of this kernel: others are not configured */
 static u32 asked, wrong;
+static struct abi_caller rights = {.bpf = true, .perfmon = true, .net_admin = true, .sys_admin = true};
 
 static bool kernel_allows(u32 type, u32 attach, u32 helper) {
 	const struct bpf_insn prog[] = {
@@ -22,8 +25,8 @@ static void find_offered(u32 type, u32 attach) {
 			offered[id] = kernel_allows(type, attach, id);
 }
 static void compare_helpers(u32 type, u32 attach) {
-	struct abi_caller who = {.prog_type = type, .attach_type = attach, .bpf = true, .perfmon = true,
-	                         .net_admin = true, .sys_admin = true};
+	struct abi_caller who = rights;
+	who.prog_type = type, who.attach_type = attach;
 	for (u32 id = 1; id < __BPF_FUNC_MAX_ID; id++) {
 		bool ours = abi_helper_for(ABI, id, &who, NULL), theirs = kernel_allows(type, attach, id);
 		if (!offered[id])
@@ -48,6 +51,29 @@ static void availability(void) {
 	printf("# %u pairs of program kind and helper\n", asked);
 	EXPECT_EQ(wrong, 0);
 	EXPECT(asked > 8000);
+}
+
+/* The same with CAP_BPF and CAP_NET_ADMIN only, in a child that drops the rest: helpers that need CAP_PERFMON are gone. */
+static void without_perfmon(void) {
+	pid_t child = fork();
+	if (!child) {
+		struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+		struct __user_cap_data_struct data[2];
+		syscall(SYS_capget, &header, data);
+		data[0].effective = 1u << CAP_NET_ADMIN;
+		data[1].effective = 1u << (CAP_BPF - 32);
+		if (syscall(SYS_capset, &header, data))
+			_exit(1);
+		rights = (struct abi_caller){.bpf = true, .net_admin = true};
+		asked = wrong = 0;
+		quiet = true;
+		each_kind(compare_helpers);
+		fflush(stdout);
+		_exit(wrong || asked < 4000);
+	}
+	int status = 1;
+	waitpid(child, &status, 0);
+	EXPECT_EQ(status, 0);
 }
 
 static void compare_returns(u32 type, u32 attach) {
@@ -147,6 +173,7 @@ int main(void) {
 		return test_end();
 	}
 	RUN(availability);
+	RUN(without_perfmon);
 	RUN(return_values);
 	RUN(map_flags);
 	RUN(command_ends);

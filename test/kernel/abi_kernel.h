@@ -12,6 +12,7 @@
 #define ABI abi_linux()
 static char kernel_log[65536];
 static struct btf *kernel_btf;
+static bool quiet; /* about what cannot be loaded */
 
 static inline s64 kernel_bpf(u32 cmd, union bpf_attr *attr) {
 	s64 r = syscall(SYS_bpf, cmd, attr, sizeof *attr);
@@ -77,10 +78,11 @@ static inline void each_kind(void (*test)(u32 prog_type, u32 attach_type)) {
 				continue;
 			if (kernel_has(type, attach))
 				test(type, t->attach_default && !attach ? t->attach_default : attach);
-			else
+			else if (!quiet)
 				printf("# %s with attach type %u cannot be loaded here\n", t->name, attach);
 		}
 	}
+	quiet = true; /* said once */
 }
 /* 0 when comparisons make sense: bpf() works and the kernel is the one that the tables describe. */
 static inline const char *kernel_unfit(void) {
