@@ -88,6 +88,11 @@ struct syscall_trace_exit {
 	long ret;
 };
 
+/* The prototypes of the raw tracepoints of system calls: what tp_btf/sys_enter and tp_btf/sys_exit attach to. The first
+ * parameter is not an argument. */
+typedef void (*btf_trace_sys_enter)(void *, struct pt_regs *, long);
+typedef void (*btf_trace_sys_exit)(void *, struct pt_regs *, long);
+
 /* == Protocol headers == */
 struct ethhdr {
 	unsigned char h_dest[6], h_source[6];
@@ -334,7 +339,8 @@ struct {
 	KEEP(off_t) KEEP(loff_t) KEEP(time64_t) KEEP(ktime_t) KEEP(clock_t) KEEP(time_t) KEEP(clockid_t) KEEP(key_t)
 	KEEP(mqd_t) KEEP(timer_t) KEEP(enum boolean)
 	/* bpf(2) */
-	KEEP(union bpf_attr) KEEP(struct bpf_insn) KEEP(struct bpf_prog_info) KEEP(struct bpf_map_info)
+	KEEP(union bpf_attr) KEEP(union bpf_iter_link_info) KEEP(struct bpf_insn) KEEP(struct bpf_prog_info)
+	KEEP(struct bpf_map_info)
 	KEEP(struct bpf_btf_info) KEEP(struct bpf_link_info) KEEP(struct bpf_token_info)
 	KEEP(enum bpf_prog_type) KEEP(enum bpf_map_type) KEEP(enum bpf_attach_type) KEEP(enum bpf_link_type)
 	KEEP(enum bpf_cmd) KEEP(enum bpf_func_id)
@@ -355,6 +361,7 @@ struct {
 	KEEP(struct pt_regs) KEEP(bpf_user_pt_regs_t) KEEP(struct bpf_perf_event_data) KEEP(struct trace_entry)
 	KEEP(struct trace_event_raw_sys_enter) KEEP(struct trace_event_raw_sys_exit) KEEP(struct syscall_trace_enter)
 	KEEP(struct syscall_trace_exit) KEEP(struct syscall_tp_enter) KEEP(struct syscall_tp_exit)
+	KEEP(btf_trace_sys_enter) KEEP(btf_trace_sys_exit)
 	/* packets, arguments, synthetic objects */
 	KEEP(struct ethhdr) KEEP(struct vlan_hdr) KEEP(struct arphdr) KEEP(struct iphdr) KEEP(struct ipv6hdr)
 	KEEP(struct ipv6_opt_hdr) KEEP(struct frag_hdr) KEEP(struct tcphdr) KEEP(struct udphdr) KEEP(struct icmphdr)

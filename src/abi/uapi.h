@@ -262,6 +262,22 @@ union bpf_attr {
 } __attribute__((aligned(8)));
 UAPI_SIZE(union bpf_attr, 168);
 
+/* What link_create.iter_info points to. */
+union bpf_iter_link_info {
+	struct {
+		u32 map_fd;
+	} map;
+	struct {
+		enum bpf_cgroup_iter_order order;
+		u32 cgroup_fd;
+		u64 cgroup_id;
+	} cgroup;
+	struct {
+		u32 tid, pid, pid_fd;
+	} task;
+};
+UAPI_SIZE(union bpf_iter_link_info, 16);
+
 /* What BPF_OBJ_GET_INFO_BY_FD writes. The caller's length may be smaller or, with a zero tail, larger. */
 struct bpf_prog_info {
 	u32 type, id;

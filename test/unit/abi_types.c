@@ -25,8 +25,13 @@ static void parses(void) {
 	static const char *const typedefs[] = {"u8", "__u8", "s64", "__be16", "size_t", "bool", "pid_t", "umode_t"};
 	for (u32 i = 0; i < ARRAY_SIZE(typedefs); i++)
 		EXPECT(btf_find(shipped, typedefs[i], BTF_KIND_TYPEDEF));
+	/* tp_btf: a typedef of a pointer to a prototype with one parameter more than arguments */
+	const struct btf_type *t = btf_skip_type(shipped, btf_find(shipped, "btf_trace_sys_enter", BTF_KIND_TYPEDEF));
+	EXPECT_EQ(btf_kind(t), BTF_KIND_PTR);
+	t = btf_type(shipped, t->type);
+	EXPECT(btf_kind(t) == BTF_KIND_FUNC_PROTO && btf_vlen(t) == 3);
 	u64 value;
-	const struct btf_type *t = btf_type(shipped, btf_find(shipped, "bpf_func_id", BTF_KIND_ENUM));
+	t = btf_type(shipped, btf_find(shipped, "bpf_func_id", BTF_KIND_ENUM));
 	EXPECT(btf_enum_value(shipped, t, "BPF_FUNC_loop", &value) && value == 181);
 	t = btf_type(shipped, btf_find(shipped, "bpf_perf_event_index", BTF_KIND_UNKN));
 	EXPECT(btf_enum_value(shipped, t, "BPF_F_CURRENT_CPU", &value) && (u32)value == 0xffffffff);
