@@ -24,7 +24,7 @@
 struct skep_run;
 struct map;
 
-enum run_status { RUN_OK = 0, RUN_BUDGET, RUN_LOCK, RUN_FAULT, RUN_HELD };
+enum run_status { RUN_OK = 0, RUN_BUDGET, RUN_LOCK, RUN_FAULT, RUN_HELD, RUN_ORACLE /* outside the verifier's states */ };
 
 enum { RUN_HELD_MAX = 8, RUN_TAIL_CALLS_MAX = 33, RUN_STACK_FRAMES_MAX = 8 };
 

@@ -19,6 +19,9 @@ struct interp_env {
 	reloc_resolve_fn *resolve;
 	void *owner;
 	struct oracle *oracle; /* check concrete registers against the abstract states, or NULL */
+	/* What the oracle says of the first state that does not fit; then the run is over, with status RUN_ORACLE, before the
+	 * instruction has run. Or NULL. */
+	void (*oracle_report)(void *owner, const char *text);
 };
 /* What the address of a program in a prog_array is in an engine that interprets (in one that runs machine code it is
  * the address of its tail entry). */

@@ -12,7 +12,7 @@
  * list only grows and is read without a lock. An environment must live, at one address, as long as its images.
  *
  * Control. A local call keeps r6…r9 and r10 in a frame record and gives the callee 512 bytes of stack of its own. A
- * callback is a nested exec_ops on the same thread: the value of a function is the address of its first op. A tail call
+ * callback is a nested exec_ops on the same thread: the value of a function is a struct function of the bound form. A tail call
  * continues at the other program's ops in the current frame; whoever called this frame gets its result. Metered edges run
  * through a METER op behind the program, so unmetered code pays nothing and meters exactly where the JIT does.
  *
@@ -39,10 +39,18 @@ struct iop {
 };
 STATIC_ASSERT(sizeof(struct iop) == 24, "three words an operation");
 
+/* The value of a function names its op and, for the oracle, its program. */
+struct function {
+	const struct bound *bound;
+	const struct iop *op;
+};
+
 struct bound {
 	struct bound *next;
 	const struct interp_env *env;
-	u32 *insn_of; /* by op: its instruction; only with an oracle */
+	const struct image *image;
+	u32 *check_of; /* by op: the instruction as loaded that begins here, or NO_CHECK; only with an oracle */
+	struct function *functions; /* by subprogram: what a callback's value points to; behind the ops */
 	struct iop ops[];
 };
 
@@ -51,9 +59,10 @@ struct iframe {
 	const struct iop *ret;
 	u64 saved[4]; /* r6 … r9 */
 	u64 may_goto;
+	const struct bound *bound; /* of the caller */
 };
 
-enum { MAX_LOOPS = 8 << 20, FRAME_BYTES = 512, PROBE_SIGNED = 16 };
+enum { MAX_LOOPS = 8 << 20, FRAME_BYTES = 512, PROBE_SIGNED = 16, NO_CHECK = 0xffffffff };
 
 #define HANDLERS_OF_ALU(name) H(name##_K) H(name##_X) H(name##_MK) H(name##_MX)
 #define SPECIAL_HANDLERS                                                                                               \
@@ -77,10 +86,6 @@ typedef u64 helper_fn(u64, u64, u64, u64, u64, struct skep_run *);
 static u64 interp_callback(struct skep_run *run, u64 fn, u64 r1, u64 r2, u64 r3, u64 r4, u64 r5);
 static const struct bound *bind(const struct image *image, const struct interp_env *env);
 
-static void oracle_look(struct skep_run *run, const struct iop *pc, const u64 *r) {
-	(void)run, (void)pc, (void)r;
-}
-
 /* Loads what may be absent through the helper that reads kernel memory; absent memory reads as 0. */
 static u64 probe_load(const struct iop *pc, u64 at, struct skep_run *run) {
 	u64 v = 0;
@@ -99,7 +104,7 @@ static u64 probe_load(const struct iop *pc, u64 at, struct skep_run *run) {
 #define AT(reg) ((void *)(r[pc->reg] + (u64)(s64)pc->off))
 
 /* Runs until the frame that entered is left. With table set it only gives the addresses of the handlers. */
-static u64 exec_ops(const struct iop *pc, u64 *r, struct skep_run *run, const void *const **table) {
+static u64 exec_ops(const struct bound *b, const struct iop *pc, u64 *r, struct skep_run *run, const void *const **table) {
 	static const void *const handlers[HANDLERS] = {
 #define H(name) [H_##name] = &&L_##name,
 #define ROW_ALU(name, ...) HANDLERS_OF_ALU(name)
@@ -119,8 +124,11 @@ static u64 exec_ops(const struct iop *pc, u64 *r, struct skep_run *run, const vo
 	_Alignas(16) u8 stack[RUN_STACK_FRAMES_MAX * FRAME_BYTES];
 	struct iframe frames[RUN_STACK_FRAMES_MAX];
 	u32 depth = 0;
+	struct oracle_run *oracle = run->engine; /* NULL without an oracle */
 	frames[0].may_goto = MAX_LOOPS;
 	r[10] = (u64)(stack + FRAME_BYTES);
+	if (unlikely(oracle))
+		oracle_enter(oracle, b->image, b->env, r[10]);
 	goto *pc->go;
 
 #define ROW_ALU(name, ...)                                                                                             \
@@ -182,7 +190,10 @@ L_LOCAL:
 	frames[++depth].ret = pc + 1;
 	memcpy(frames[depth].saved, &r[6], sizeof frames[depth].saved);
 	frames[depth].may_goto = MAX_LOOPS;
+	frames[depth].bound = b;
 	r[10] += FRAME_BYTES;
+	if (unlikely(oracle))
+		oracle_enter(oracle, b->image, b->env, r[10]);
 	GOTO(pc->off);
 L_TAIL: {
 	const struct interp_program *program = NULL;
@@ -195,7 +206,11 @@ L_TAIL: {
 	}
 	run->tail_calls++;
 	frames[depth].may_goto = MAX_LOOPS;
-	pc = other->ops;
+	b = other, pc = b->ops;
+	if (unlikely(oracle)) {
+		oracle_leave(oracle);
+		oracle_enter(oracle, b->image, b->env, r[10]);
+	}
 	goto *pc->go;
 }
 L_METER:
@@ -209,35 +224,58 @@ L_PROBE:
 	r[pc->dst & 15] = probe_load(pc, r[pc->src & 15] + (u64)(s64)pc->off, run);
 	NEXT;
 L_CHECK:
-	oracle_look(run, pc, r);
+	if (b->check_of[pc - b->ops] != NO_CHECK && !oracle_look(oracle, b->check_of[pc - b->ops], r, run))
+		return 0;
 	goto *handlers[pc->handler];
 L_EXIT:
 	if (!depth)
 		return r[0];
 	memcpy(&r[6], frames[depth].saved, sizeof frames[depth].saved);
 	r[10] -= FRAME_BYTES;
-	pc = frames[depth--].ret;
+	pc = frames[depth].ret, b = frames[depth].bound;
+	depth--;
+	if (unlikely(oracle))
+		oracle_leave(oracle);
 	goto *pc->go;
 }
 
+/* A run's outermost frame, or a callback's. */
+static u64 enter(const struct bound *b, const struct iop *op, u64 *r, struct skep_run *run) {
+	struct oracle_run *oracle = run->engine;
+	u32 frames = oracle ? oracle->where.frames : 0;
+	if (unlikely(oracle && frames >= RUN_STACK_FRAMES_MAX)) {
+		run->status = RUN_FAULT;
+		return 0;
+	}
+	u64 r0 = exec_ops(b, op, r, run, NULL);
+	if (oracle)
+		oracle->where.frames = frames;
+	return r0;
+}
+
 static u64 interp_callback(struct skep_run *run, u64 fn, u64 r1, u64 r2, u64 r3, u64 r4, u64 r5) {
+	const struct function *f = (const struct function *)fn;
 	u64 r[JREGS] = {0, r1, r2, r3, r4, r5};
-	ASSERT(fn);
-	return exec_ops((const struct iop *)fn, r, run, NULL);
+	ASSERT(f && f->op);
+	return enter(f->bound, f->op, r, run);
 }
 
 u64 interp_run(const struct image *image, const struct interp_env *env, void *ctx, struct skep_run *run) {
 	u64 r[JREGS] = {0, (u64)ctx};
 	const struct bound *b = bind(image, env);
+	struct oracle_run oracle;
 	if (!b) {
 		run->status = RUN_FAULT;
 		return 0;
 	}
 	run_callback_fn *callback = run->callback;
 	void *engine = run->engine;
-	run->callback = interp_callback;
-	run->engine = (void *)b;
-	u64 r0 = exec_ops(b->ops, r, run, NULL);
+	run->callback = interp_callback, run->engine = NULL;
+	if (env->oracle) {
+		oracle_run_init(&oracle, ctx);
+		run->engine = &oracle;
+	}
+	u64 r0 = enter(b, b->ops, r, run);
 	run->callback = callback, run->engine = engine;
 	return r0;
 }
@@ -317,17 +355,19 @@ static void bind_call(struct binder *k, struct iop *op, const struct bpf_insn *i
 	}
 }
 
-/* The op that a callback enters at: a metered one pays for its instructions first. */
-static u32 bind_function(struct binder *k, u32 start) {
+/* The value of the function that starts there. A metered one pays for its instructions first. */
+static u64 bind_function(struct binder *k, u32 start) {
 	const struct xlated *x = k->image->xlated;
-	if (!(k->image->flags & IMAGE_METERED))
-		return k->op_of[start];
-	u32 m = k->n + k->meters++, length = 0;
-	for (u32 s = 0; s < x->subprogs_n; s++)
-		if (x->subprogs[s].start == start)
-			length = x->subprogs[s].end - start;
-	k->b->ops[m] = (struct iop){.handler = H_METER, .imm = length, .off = (s32)k->op_of[start] - (s32)m};
-	return m;
+	u32 s = 0, at = k->op_of[start];
+	while (s + 1 < x->subprogs_n && x->subprogs[s].start != start)
+		s++;
+	if (k->image->flags & IMAGE_METERED) {
+		at = k->n + k->meters++;
+		k->b->ops[at] = (struct iop){.handler = H_METER, .imm = x->subprogs[s].end - start,
+		                             .off = (s32)k->op_of[start] - (s32)at};
+	}
+	k->b->functions[s] = (struct function){k->b, k->b->ops + at};
+	return (u64)&k->b->functions[s];
 }
 
 static void bind_ldimm64(struct binder *k, struct iop *op, const struct bpf_insn *insn, u32 i) {
@@ -337,7 +377,7 @@ static void bind_ldimm64(struct binder *k, struct iop *op, const struct bpf_insn
 		op->imm = insn_imm64(insn);
 		break;
 	case BPF_PSEUDO_FUNC:
-		op->imm = (u64)(k->b->ops + bind_function(k, (u32)insn_target(insn, i)));
+		op->imm = bind_function(k, (u32)insn_target(insn, i));
 		break;
 	case BPF_PSEUDO_MAP_VALUE:
 	case BPF_PSEUDO_MAP_IDX_VALUE:
@@ -449,15 +489,15 @@ static void mark_leaders(struct binder *k) {
 static void fill_ops(struct binder *k) {
 	const struct xlated *x = k->image->xlated;
 	const void *const *handlers;
-	exec_ops(NULL, NULL, NULL, &handlers);
+	exec_ops(NULL, NULL, NULL, NULL, &handlers);
 	for (u32 i = 0; i < x->n; i++) {
 		u32 at = k->op_of[i], first = i;
 		if (insn_is_pseudo_call(&x->insns[i]) && k->image->flags & IMAGE_METERED)
 			k->b->ops[at++] = (struct iop){.handler = H_METER, .imm = meter_cost(x, i), .off = 1};
 		bind_insn(k, at, i);
 		i += insn_is_ldimm64(&x->insns[i]) || fusable(k, i);
-		if (k->b->insn_of)
-			k->b->insn_of[at] = first;
+		if (k->b->check_of && (!first || x->facts[first].orig != x->facts[first - 1].orig))
+			k->b->check_of[at] = x->facts[first].orig;
 	}
 	for (u32 i = 0; i < k->n + k->meters; i++) {
 		struct iop *op = &k->b->ops[i];
@@ -473,10 +513,17 @@ static struct bound *make_bound(const struct image *image, const struct interp_e
 	if (k.op_of && k.leader) {
 		mark_leaders(&k);
 		u32 ops = number_ops(&k);
-		k.b = malloc(sizeof *k.b + ops * sizeof k.b->ops[0]);
-		if (k.b) {
-			*k.b = (struct bound){.env = env};
-			k.b->insn_of = env->oracle ? calloc(ops, sizeof *k.b->insn_of) : NULL;
+		u32 *check_of = env->oracle ? malloc(ops * sizeof *check_of) : NULL;
+		k.b = malloc(sizeof *k.b + ops * sizeof k.b->ops[0] + x->subprogs_n * sizeof(struct function));
+		if (!k.b || (env->oracle && !check_of)) {
+			free(check_of);
+			free(k.b);
+			k.b = NULL;
+		} else {
+			*k.b = (struct bound){.env = env, .image = image, .functions = (void *)(k.b->ops + ops)};
+			k.b->check_of = check_of;
+			if (check_of)
+				memset(check_of, 0xff, ops * sizeof *check_of);
 			fill_ops(&k);
 			ASSERT(k.n + k.meters == ops);
 		}
@@ -537,7 +584,7 @@ void interp_free(struct image *image) {
 	struct bound **list = image->decoded;
 	for (struct bound *b = list ? *list : NULL, *next; b; b = next) {
 		next = b->next;
-		free(b->insn_of);
+		free(b->check_of);
 		free(b);
 	}
 	free(list);
