@@ -317,8 +317,15 @@ static bool machine_wants(u32 nr, bool leave, u32 features) {
 	return false;
 }
 
+/* Calls that do not come back to their site. */
+static bool never_returns(u32 nr) {
+	return nr == __NR_rt_sigreturn || nr == __NR_exit || nr == __NR_exit_group;
+}
+
 static struct hook_list list_of(const struct builder *b, enum launch_point point, u32 nr, u16 *room) {
 	struct hook_list list = {.progs = room};
+	if (point == LAUNCH_EXIT && never_returns(nr))
+		return list;
 	for (u32 i = 0; i < b->progs_n; i++)
 		if (b->progs[i].point == point && (b->progs[i].nr < 0 || (u32)b->progs[i].nr == nr))
 			room[list.progs_n++] = (u16)i;

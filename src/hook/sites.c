@@ -6,8 +6,8 @@
  *
  *   1. byte search in executable sections (sub-millisecond; most libraries have no hit and are done)
  *   2. the function around a hit, from symbols and unwind entries, is decoded from its start; it must decode completely
- *   3. hits outside known functions (assembly in musl has neither) count only where the whole section decodes without a
- *      failure and every known function of it starts at an instruction boundary of that sweep
+ *   3. hits outside known functions (assembly has often neither) count only where everything decodes from the last known
+ *      function to the next, or the whole section, and every known function of it starts at an instruction boundary
  *   4. windows: instructions around the syscall that a jump may overwrite
  *
  * A window is overwritten by a 5-byte jump, so no branch may go into it. Short branches come from near: functions close
@@ -29,7 +29,7 @@
 #include <string.h>
 
 enum { NEAR = 160,            /* bytes around a hit in which short branches can start */
-       SWEEP_MAX = 64 << 20, FUNCTION_MAX = 1 << 22 };
+       SWEEP_MAX = 64 << 20, FUNCTION_MAX = 1 << 22, GAP_MAX = 1 << 18 };
 
 struct finder {
 	const struct elf *elf;
@@ -96,25 +96,41 @@ static void decode_neighbours(struct finder *f, u64 p, u8 *state) {
 		decode_function(f, i, state);
 }
 
-/* Sweeps the section around p; true when it is code from end to end and agrees with all known functions. Symbols that
- * begin in the padding between functions are no contradiction: padding decodes as instructions that end there. */
-static bool sweep_section(struct finder *f, s64 i, u8 *state) {
-	enum { UNKNOWN, GOOD, BAD };
-	if (state[i] != UNKNOWN)
-		return state[i] == GOOD;
-	struct elf_span s = f->sections.at[i];
-	u64 from = s.start - f->base, n = s.end - s.start;
-	u8 *before = n < SWEEP_MAX ? malloc(n) : NULL; /* what functions have marked already */
-	if (before)
-		memcpy(before, f->length + from, n);
-	bool good = before && decode_range(f, from, from + n);
-	for (s64 k = span_at(&f->functions, s.end - 1); good && k >= 0 && f->functions.at[k].start >= s.start; k--)
+/* A sweep of [from, to) that stands for nothing unless it is code from end to end and agrees with all known functions. */
+static bool sweep(struct finder *f, u64 from, u64 to) {
+	u64 n = to - from;
+	u8 *before = n < SWEEP_MAX ? malloc(n + 1) : NULL; /* what functions have marked already */
+	if (!before)
+		return false;
+	memcpy(before, f->length + from, n);
+	bool good = decode_range(f, from, to);
+	for (s64 k = span_at(&f->functions, f->base + to - 1); good && k >= 0 && f->functions.at[k].start >= f->base + from; k--)
 		good = f->length[f->functions.at[k].start - f->base] != 0;
-	if (before && !good)
+	if (!good)
 		memcpy(f->length + from, before, n);
 	free(before);
-	state[i] = good ? GOOD : BAD;
 	return good;
+}
+
+/* Code between two known functions: decoded from the start of the first, it must end where the second begins. Assembly
+ * often lies so: glibc ends the unwind entry of clone before its syscall. */
+static bool sweep_gap(struct finder *f, s64 function, struct elf_span section) {
+	u64 from = f->functions.at[function].start, to = section.end;
+	if ((u32)function + 1 < f->functions.n)
+		to = MIN(to, f->functions.at[function + 1].start);
+	return from >= section.start && to - from < GAP_MAX && sweep(f, from - f->base, to - f->base);
+}
+
+static bool decode_unknown(struct finder *f, u64 p, s64 function, s64 section, u8 *state) {
+	enum { UNKNOWN, GOOD, BAD };
+	struct elf_span s = f->sections.at[section];
+	if (f->length[p])
+		return true; /* by an earlier sweep */
+	if (function >= 0 && f->functions.at[function].start >= s.start)
+		return sweep_gap(f, function, s) && f->length[p];
+	if (state[section] == UNKNOWN) /* nothing is known before it */
+		state[section] = sweep(f, s.start - f->base, s.end - f->base) ? GOOD : BAD;
+	return state[section] == GOOD && f->length[p];
 }
 
 static bool is_hit(const struct finder *f, u64 p) {
@@ -149,7 +165,7 @@ static int decode_hits(struct finder *f) {
 		if (!span_holds(&f->sections, section, f->base + p) || decode_sigreturn(f, p))
 			continue;
 		if (span_holds(&f->functions, function, f->base + p) ? decode_function(f, function, functions)
-		                                                     : sweep_section(f, section, sections))
+		                                                     : decode_unknown(f, p, function, section, sections))
 			decode_neighbours(f, p, functions);
 		else
 			f->out->skipped++;
@@ -321,6 +337,9 @@ static int find(struct finder *f) {
 	f->length = calloc(f->size + 1, 1), f->target = calloc(f->size + 1, 1);
 	if (!err && (!f->length || !f->target))
 		err = -ENOMEM;
+	for (u32 i = 0; !err && i < f->functions.n; i++) /* calls through pointers go there */
+		if (f->functions.at[i].start - f->base < f->size)
+			f->target[f->functions.at[i].start - f->base] = 1;
 	if (!err)
 		err = decode_hits(f);
 	if (!err)

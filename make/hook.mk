@@ -1,0 +1,42 @@
+# The end-to-end tests of launch mode: targets in their several forms, and the driver (test/launch/launch.c).
+TARGET_NAMES := loop threads children signals restart cancel storm untouched
+TARGET_DIR := $(O)/test/targets
+TARGETS_BUILT := $(TARGET_NAMES:%=$(TARGET_DIR)/%) $(TARGET_NAMES:%=$(TARGET_DIR)/%.static) $(TARGET_NAMES:%=$(TARGET_DIR)/%.static-pie) \
+	$(TARGET_DIR)/later $(TARGET_DIR)/later.so
+ifneq ($(shell command -v musl-gcc),)
+TARGETS_BUILT += $(TARGET_NAMES:%=$(TARGET_DIR)/%.musl) $(TARGET_NAMES:%=$(TARGET_DIR)/%.musl-static)
+endif
+TARGET_FLAGS := -O2 -g -Wall -Wextra -Wno-clobbered -Itest/targets -pthread
+$(TARGET_DIR)/%: test/targets/%.c test/targets/target.h
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TARGET_FLAGS) -o $@ $<
+$(TARGET_DIR)/%.static: test/targets/%.c test/targets/target.h
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TARGET_FLAGS) -static -o $@ $<
+$(TARGET_DIR)/%.static-pie: test/targets/%.c test/targets/target.h
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TARGET_FLAGS) -static-pie -o $@ $<
+$(TARGET_DIR)/%.musl: test/targets/%.c test/targets/target.h
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)musl-gcc $(TARGET_FLAGS) -o $@ $<
+$(TARGET_DIR)/%.musl-static: test/targets/%.c test/targets/target.h
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)musl-gcc $(TARGET_FLAGS) -static -o $@ $<
+$(TARGET_DIR)/later.so: test/targets/later_lib.c test/targets/target.h
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TARGET_FLAGS) -fPIC -shared -o $@ $<
+
+LAUNCH_SRC := test/launch/launch.c test/launch/oracle.c test/launch/count.S
+$(O)/test/launch: $(LAUNCH_SRC) test/launch/oracle.h test/unit/test.h $(BELOW_hook:%=$(O)/lib/%.a)
+	$(say) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -Itest/unit -Itest/launch $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(LDFLAGS) -o $@ $(LAUNCH_SRC) $(BELOW_hook:%=$(O)/lib/%.a) $(LIBS_hook) -lpthread
+.PHONY: check-launch
+check-launch: $(O)/test/launch $(TARGETS_BUILT)
+	@SKEP_TEST_CACHE=$(O)/test/sites timeout 300 $< $(TARGET_DIR)
