@@ -200,6 +200,8 @@ static int back_exit(struct verifier *v, struct backtrack *bt, u32 after) {
 	u32 r0 = from_call ? *bt_regs(bt) & 1 : 0;
 	if ((from_call && *bt_regs(bt) & ARG_REGS) || bt->frame + 1 >= MAX_FRAMES)
 		return lost(v);
+	if (!from_call) /* back from a callback: the call that comes again was traced from its first visit */
+		*bt_regs(bt) &= ~(u32)ARG_REGS;
 	*bt_regs(bt) &= ~1u;
 	bt->frame++;
 	*bt_regs(bt) |= r0;

@@ -109,7 +109,7 @@ struct explored {
 	struct explored *next;
 	struct state *state;
 	u32 hits, misses;
-	bool dropped; /* out of the lists, kept because others may have it as parent */
+	bool dropped; /* out of the lists, kept because paths below it are unfinished */
 };
 
 struct pending {
@@ -156,9 +156,8 @@ struct verifier {
 	struct step *cur_step;  /* the step recorded for this instruction */
 	VEC(struct pending) pending;
 	struct explored **explored; /* n heads */
-	struct explored *dropped;
 	u64 processed, jumps, prev_processed, prev_jumps;
-	u64 total_states, peak_states, max_states_per_insn;
+	u64 total_states, states, peak_states, max_states_per_insn;
 	u64 limit;
 	u32 id_gen, async_gen;
 	struct id_pair *ids;

@@ -23,7 +23,8 @@ struct map_ref {
 	const struct map_ref *inner;
 };
 
-enum { ID_ADD_CONST = 1u << 31 };                /* in id: off is the distance to the plain holder */
+/* In id: off is the distance to the plain holder, added with 64 or with 32 bits. */
+enum { ID_ADD_CONST64 = 1u << 31, ID_ADD_CONST32 = 1u << 30, ID_ADD_CONST = ID_ADD_CONST64 | ID_ADD_CONST32 };
 enum { AT_PKT_END = -1, BEYOND_PKT_END = -2 };   /* range of a pointer known to be at or past the end */
 enum { MAX_PACKET_OFF = 0xffff, MAX_VAR_OFF = 1 << 29 };
 

@@ -315,7 +315,6 @@ int check_stack_range(struct verifier *v, u32 regno, s32 off, s32 size, bool zer
 		ASSERT(at < f->slots_n && slot->kind[7] != STACK_DYNPTR && slot->kind[7] != STACK_ITER);
 		if (!write)
 			continue;
-		scratch_slot(v, at);
 		if (slot_is_spill(slot))
 			scrub(slot);
 		else if (slot->kind[(u32)(-i - 1) % 8] == STACK_ZERO)

@@ -32,6 +32,7 @@ struct return_range {
 };
 
 struct stack_instance;
+struct explored;
 
 struct frame {
 	struct reg regs[MAX_BPF_REG];
@@ -66,6 +67,7 @@ enum { STEP_STACK = 1u << 16, STEP_SRC_POINTER = 1u << 17, STEP_DST_POINTER = 1u
 struct state {
 	struct frame *frames[MAX_FRAMES];
 	struct state *parent;
+	struct explored *checkpoint; /* its entry in the lists, NULL: none */
 	struct state *equal; /* of a back edge: the state that this one was found to lie in */
 	u32 curframe;
 	u32 branches; /* paths that start here and are not finished */

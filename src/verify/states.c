@@ -31,6 +31,7 @@ struct backedge {
 };
 struct scc_visit { /* one strongly connected component under one chain of calls */
 	struct scc_visit *next;
+	u32 scc;
 	u32 depth, callsites[MAX_FRAMES];
 	struct state *entry; /* checkpoint by which the walk came in, until it is finished */
 	struct backedge *backedges;
@@ -102,10 +103,20 @@ static struct scc_visit *scc_find(struct verifier *v, const struct state *s, boo
 	if (!visit)
 		return NULL;
 	visit->depth = key.depth;
+	visit->scc = scc;
 	__builtin_memcpy(visit->callsites, key.callsites, sizeof key.callsites);
 	visit->next = v->sccs[scc];
 	v->sccs[scc] = visit;
 	return visit;
+}
+
+static void log_scc(struct verifier *v, const char *what, const struct scc_visit *visit) {
+	if (!logging2(v))
+		return;
+	vlog(v, "SCC %s (", what);
+	for (u32 i = 0; i < visit->depth; i++)
+		vlog(v, "%d,", visit->callsites[i]);
+	vlog(v, "%d)\n", visit->scc);
 }
 
 static int propagate_precision(struct verifier *v, const struct state *old, struct state *cur, bool *changed);
@@ -117,6 +128,7 @@ static int scc_finished(struct verifier *v, struct state *s) {
 	if (!visit || visit->entry != s)
 		return 0;
 	visit->entry = NULL;
+	log_scc(v, "exit", visit);
 	do {
 		changed = false;
 		for (struct backedge *b = visit->backedges; b; b = b->next) {
@@ -139,6 +151,11 @@ static int scc_finished(struct verifier *v, struct state *s) {
 	return 0;
 }
 
+static void count_states(struct verifier *v, s32 change) {
+	v->states += change;
+	v->peak_states = MAX(v->peak_states, v->states + v->backedges_n);
+}
+
 static int scc_add_backedge(struct verifier *v, struct state *old) {
 	struct scc_visit *visit = scc_find(v, old, false);
 	struct backedge *b;
@@ -155,6 +172,7 @@ static int scc_add_backedge(struct verifier *v, struct state *old) {
 	b->next = visit->backedges;
 	visit->backedges = b;
 	v->backedges_n++;
+	count_states(v, 0);
 	return 0;
 }
 
@@ -163,9 +181,22 @@ static bool scc_incomplete(struct verifier *v, const struct state *s) {
 	return visit && visit->backedges;
 }
 
+/* A checkpoint that is in no list and has no unfinished paths is nobody's parent any more. While there are back edges one
+ * of them may point to it; then it stays until the end. */
+static void free_dropped(struct verifier *v, struct explored *e) {
+	if (!e || !e->dropped || e->state->branches)
+		return;
+	count_states(v, -1);
+	if (v->backedges_n)
+		return;
+	state_free(&v->pool, e->state);
+	pool_free(&v->pool, e, sizeof *e);
+}
+
 /* A path that belonged to s ended. */
 int state_finished(struct verifier *v, struct state *s) {
 	while (s) {
+		struct state *parent = s->parent;
 		int err;
 		ASSERT(s->branches > 0);
 		if (--s->branches)
@@ -173,7 +204,8 @@ int state_finished(struct verifier *v, struct state *s) {
 		err = scc_finished(v, s);
 		if (err)
 			return err;
-		s = s->parent;
+		free_dropped(v, s->checkpoint);
+		s = parent;
 	}
 	return 0;
 }
@@ -508,18 +540,12 @@ static int path_is_safe(struct verifier *v, struct explored *e, bool loop) {
 	return err ? err : 1;
 }
 
-/* Takes a useless checkpoint out of its list. Finished ones are freed, others may still be somebody's parent. */
+/* Takes a useless checkpoint out of its list. */
 static void drop_explored(struct verifier *v, struct explored **at) {
 	struct explored *e = *at;
 	*at = e->next;
-	v->peak_states--;
-	if (e->state->branches || v->backedges_n) {
-		e->next = v->dropped;
-		v->dropped = e;
-		return;
-	}
-	state_free(&v->pool, e->state);
-	pool_free(&v->pool, e, sizeof *e);
+	e->dropped = true;
+	free_dropped(v, e);
 }
 
 static int add_checkpoint(struct verifier *v) {
@@ -550,8 +576,9 @@ static int add_checkpoint(struct verifier *v) {
 	cur->depth = s->depth + 1;
 	*e = (struct explored){.next = *head, .state = s};
 	*head = e;
+	s->checkpoint = e;
 	v->total_states++;
-	v->peak_states++;
+	count_states(v, 1);
 	v->prev_jumps = v->jumps;
 	v->prev_processed = v->processed;
 	if (v->aux[v->at].scc || s->curframe) {
@@ -560,8 +587,10 @@ static int add_checkpoint(struct verifier *v) {
 		visit = scc_find(v, s, true);
 		if (!visit && v->sccs_n && scc_of(v, s, &key, &scc))
 			return -ENOMEM;
-		if (visit && !visit->entry)
+		if (visit && !visit->entry) {
 			visit->entry = s;
+			log_scc(v, "enter", visit);
+		}
 	}
 	return 0;
 }
@@ -608,7 +637,6 @@ void forget_states(struct verifier *v) {
 		v->explored[i] = NULL;
 	for (u32 i = 0; i < v->sccs_n; i++)
 		v->sccs[i] = NULL;
-	v->dropped = NULL;
 	v->pending.n = 0;
 	v->backedges_n = 0;
 	v->cur = NULL;

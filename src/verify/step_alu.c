@@ -207,21 +207,33 @@ static int fork_sign_mask(struct verifier *v, const struct bpf_insn *insn, struc
 	return 0;
 }
 
+/* The distance that r + x or r - x puts between a register and its links; false: none that can be kept. A 32-bit sum
+ * is the linked register's only where that one has no upper half. */
+static bool link_distance(u8 op, bool is64, const struct reg *d, const struct scalar *by, s32 *distance) {
+	s64 x = is64 ? (s64)by->var.value : (s32)by->var.value;
+	if ((op != BPF_ADD && op != BPF_SUB) || !d->id || d->id & ID_ADD_CONST)
+		return false;
+	if (!(is64 ? scalar_is_const(by) : scalar_is_const32(by)) || x != (s32)x || (op == BPF_SUB && x == INT32_MIN))
+		return false;
+	*distance = op == BPF_SUB ? -(s32)x : (s32)x;
+	return is64 || d->s.r.umax <= UINT32_MAX;
+}
+
 static int scalar_math(struct verifier *v, const struct bpf_insn *insn, struct reg *d, const struct reg *s) {
 	u8 op = BPF_OP(insn->code);
-	bool is64 = BPF_CLASS(insn->code) == BPF_ALU64;
+	bool is64 = BPF_CLASS(insn->code) == BPF_ALU64, same = BPF_SRC(insn->code) == BPF_X && insn->src_reg == insn->dst_reg;
 	struct scalar by = s->s;
-	u64 value = by.var.value;
-	bool known = scalar_is_const(&by), same = BPF_SRC(insn->code) == BPF_X && insn->src_reg == insn->dst_reg;
-	if ((op == BPF_AND || op == BPF_OR) && known) {
+	s32 distance;
+	bool linked = !same && link_distance(op, is64, d, &by, &distance);
+	if ((op == BPF_AND || op == BPF_OR) && scalar_is_const(&by)) {
 		int err = fork_sign_mask(v, insn, d);
 		if (err)
 			return err;
 	}
 	scalar_alu(&d->s, &by, op, is64);
-	if (op == BPF_ADD && is64 && d->id && known && !same && !(d->id & ID_ADD_CONST) && value <= INT32_MAX) {
-		d->id |= ID_ADD_CONST;
-		d->off = (s32)value;
+	if (linked) {
+		d->id |= is64 ? ID_ADD_CONST64 : ID_ADD_CONST32;
+		d->off = distance;
 	} else if (!HOLE(LINKED_STALE)) {
 		unlink_scalar(d);
 	}

@@ -288,8 +288,10 @@ static int check_tail_call(struct verifier *v) {
 }
 
 static int step_loop(struct verifier *v, struct helper_call *call) {
-	const struct reg *count = &cur_regs(v)[BPF_REG_1];
-	int err = mark_precise(v, BPF_REG_1);
+	const struct reg *count = &cur_regs(v)[BPF_REG_1], *flags = &cur_regs(v)[BPF_REG_4];
+	int err = reg_is_zero(flags) ? mark_precise(v, BPF_REG_4) : 0; /* it could be inlined then */
+	if (!err)
+		err = mark_precise(v, BPF_REG_1);
 	if (err)
 		return err;
 	if (cur_frame(v)->callback_depth < count->s.r.umax)

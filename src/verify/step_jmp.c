@@ -68,6 +68,8 @@ static void linked_sync(struct state *s, const struct reg *known, const struct l
 		struct reg was = *r;
 		if (r->type != SCALAR_VALUE || r == known || (r->id & ~ID_ADD_CONST) != (known->id & ~ID_ADD_CONST))
 			continue;
+		if (((r->id ^ known->id) & ID_ADD_CONST) == ID_ADD_CONST)
+			continue; /* distances of different widths do not add up */
 		*r = *known;
 		if ((!(was.id & ID_ADD_CONST) && !(known->id & ID_ADD_CONST)) || was.off == known->off)
 			continue;
@@ -77,6 +79,10 @@ static void linked_sync(struct state *s, const struct reg *known, const struct l
 		range32_add(&r->s.r32, &distance.r32);
 		range64_add(&r->s.r, &distance.r);
 		r->s.var = tnum_add(r->s.var, distance.var);
+		if ((r->id | known->id) & ID_ADD_CONST32)
+			scalar_zext32(&r->s);
+		else
+			scalar_sync(&r->s);
 	}
 }
 

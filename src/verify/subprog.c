@@ -32,6 +32,8 @@ static int push_frame(struct verifier *v, struct state *s, u32 subprog, s32 call
 	reg_set_pointer(&f->regs[BPF_REG_FP], PTR_TO_STACK);
 	f->regs[BPF_REG_FP].frameno = f->frameno;
 	s->frames[++s->curframe] = f;
+	v->log.scratched_regs = ~0u;
+	v->log.scratched_slots = ~(u64)0;
 	*out = f;
 	return stack_instance_of(v, s, s->curframe);
 }

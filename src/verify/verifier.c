@@ -40,6 +40,7 @@ int refuse_not_yet(struct verifier *v, const char *what) {
 /* == Registers as operands == */
 
 int check_reg_read(struct verifier *v, u32 reg) {
+	scratch_reg(v, reg);
 	if (likely(cur_regs(v)[reg].type != NOT_INIT))
 		return 0;
 	say_reg(v, reg);

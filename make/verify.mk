@@ -1,0 +1,9 @@
+# verify: comparison with the running kernel's verifier; objects by OBJECTS=.
+$(O)/test/kernel/verify_compare: test/kernel/verify_compare.c test/kernel/verify_ours.c test/kernel/verify_ours.h $(BELOW_verify:%=$(O)/lib/%.a)
+	$(say) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -Itest/kernel $(filter-out -MMD -MP,$(ALL_CFLAGS)) -fvisibility=default $(LDFLAGS) -rdynamic -o $@ test/kernel/verify_compare.c \
+		test/kernel/verify_ours.c $(BELOW_verify:%=$(O)/lib/%.a) -lbpf -ldl
+.PHONY: check-kernel-verify
+check-kernel-verify: $(O)/test/kernel/verify_compare
+	@timeout 600 $< -q $(OBJECTS)
