@@ -15,6 +15,8 @@
  *   VALID_ALL        all of them in this order, and "R%d is invalid" where the kernel's register checks stand. For
  *                    callers that have no verifier behind them.
  *
+ * The phases are asked in this order: a later one relies on what an earlier one has let through.
+ *
  * 0, or -EINVAL with the kernel's line (without newline) in message, which has VALID_MESSAGE bytes or is NULL. i and n
  * are the instruction's index and the length of the program: an lddw needs its second slot. */
 #ifndef SKEP_ISA_VALID_H
