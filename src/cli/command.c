@@ -1,0 +1,70 @@
+#include "cli/command.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static volatile sig_atomic_t interrupted;
+static void on_interrupt(int sig) {
+	interrupted = sig;
+}
+
+static double now(void) {
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void launch_log(void *owner, const char *line) {
+	struct cli *cli = owner;
+	if (cli->debug)
+		fprintf(stderr, "skep: %s\n", line);
+}
+
+static bool drain(struct command *c) {
+	char line[1024];
+	bool more = c->tick && c->tick(c->owner);
+	while (launch_trace_read(c->launch, line, sizeof line) > 0)
+		c->printk(c->owner, line);
+	return more;
+}
+
+static int serve(struct command *c) {
+	double until = c->seconds ? now() + c->seconds : 0;
+	int more = 1;
+	bool busy = false;
+	while (more > 0 && !interrupted && !(until && now() >= until)) {
+		more = launch_serve(c->launch, busy ? 0 : 20);
+		busy = drain(c);
+	}
+	drain(c);
+	return more < 0 ? more : 0;
+}
+
+int command_run(struct command *c, bool *failed) {
+	struct cli *cli = c->cli;
+	char error[256] = "";
+	struct launch_opts opts = {.size = sizeof opts, .argv = c->argv, .progs = c->progs, .progs_n = c->progs_n, .log = launch_log,
+	                           .log_owner = cli};
+	*failed = true;
+	fflush(stdout);
+	int r = launch_start(cli->engine, &opts, &c->launch, error);
+	if (r)
+		return cli_error(cli, NULL, "%s", error[0] ? error : strerror(-r));
+	/* The terminal sends Ctrl-C to the command as well: it decides for itself; we print and let go. */
+	struct sigaction act = {.sa_handler = on_interrupt}, old_int, old_term;
+	sigaction(SIGINT, &act, &old_int);
+	sigaction(SIGTERM, &act, &old_term);
+	r = serve(c);
+	sigaction(SIGINT, &old_int, NULL);
+	sigaction(SIGTERM, &old_term, NULL);
+	if (r)
+		return cli_error(cli, NULL, "serving the command failed: %s; it goes on unobserved", strerror(-r));
+	*failed = false;
+	int status = launch_exit_status(c->launch);
+	if (status >= 0)
+		return status;
+	launch_detach(c->launch);
+	return EXIT_YES;
+}

@@ -1,0 +1,100 @@
+/* The engine of this invocation, and objects from files: .o as they are, .c through the compiler. */
+#include "cli/cli.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void engine_log(void *owner, int level, const char *line) {
+	struct cli *cli = owner;
+	if (level == 0)
+		cli_error(cli, NULL, "%s", line);
+	else if (level == 1)
+		cli_warn(cli, "%s", line);
+	else if (cli->debug)
+		fprintf(stderr, "skep: %s\n", line);
+}
+
+struct skep_engine *cli_engine(struct cli *cli) {
+	if (cli->engine)
+		return cli->engine;
+	struct engine_opts opts = {.size = sizeof opts, .backing = BACKING_FILES, .log = engine_log, .log_owner = cli,
+	                           .interpreter_only = cli->interpreter};
+	u32 before = cli->problems;
+	int error = engine_create(&opts, &cli->engine);
+	if (error && cli->problems == before)
+		cli_error(cli, "set XDG_RUNTIME_DIR to a private directory on a tmpfs", "no place for maps: %s", strerror(-error));
+	return cli->engine;
+}
+
+static bool ends_with(const char *s, const char *end) {
+	size_t n = strlen(s), m = strlen(end);
+	return n >= m && !strcmp(s + n - m, end);
+}
+
+/* Compiles to a file that has no name any more when this returns: *fd holds it, path is /proc/self/fd/N. */
+static int compile(struct cli *cli, const char *source, const struct arguments *a, char *path, size_t room, int *fd) {
+	char temporary[] = "/tmp/skep-XXXXXX";
+	const char *flags[64 + 1];
+	char *flag[64];
+	u32 n = 0;
+	int out = mkstemp(temporary);
+	if (out < 0)
+		return cli_error(cli, "make room there, or set TMPDIR", "no temporary file in /tmp: %s", strerror(errno));
+	for (const char *dir; n < 64 && (dir = cli_option_nth(a, "include", n)); n++)
+		flags[n] = flag[n] = asprintf(&flag[n], "-I%s", dir) < 0 ? NULL : flag[n];
+	flags[n] = NULL;
+	struct skep_compile_opts opts = {.size = sizeof opts, .flags = flags, .diagnostic = cli_diagnostic,
+	                                 .diagnostic_owner = cli};
+	u32 before = cli->problems;
+	int error = skep_compile(source, temporary, &opts);
+	while (n--)
+		free(flag[n]);
+	close(out);
+	out = error ? -1 : open(temporary, O_RDONLY | O_CLOEXEC);
+	unlink(temporary);
+	if (error || out < 0)
+		return cli->problems > before ? EXIT_CANNOT
+		                              : cli_error(cli, NULL, "%s cannot be compiled: %s", source, strerror(-error));
+	*fd = out;
+	snprintf(path, room, "/proc/self/fd/%d", out);
+	return EXIT_YES;
+}
+
+int cli_open(struct cli *cli, const char *path, const struct arguments *a, struct skep_object **out) {
+	return cli_open_with(cli, path, a, cli_diagnostic, cli, out);
+}
+
+int cli_open_with(struct cli *cli, const char *path, const struct arguments *a, skep_diagnostic_fn *diagnostic, void *owner,
+                  struct skep_object **out) {
+	char compiled[64];
+	int fd = -1;
+	const char *file = path;
+	if (access(path, R_OK))
+		return cli_error(cli, NULL, "%s cannot be read: %s", path, strerror(errno));
+	if (ends_with(path, ".c")) {
+		int status = compile(cli, path, a, compiled, sizeof compiled, &fd);
+		if (status)
+			return status;
+		file = compiled;
+	}
+	const char *verbose = cli_option(a, "verbose");
+	struct skep_object_opts opts = {
+	    .size = sizeof opts,
+	    .name = path,
+	    .btf_path = cli_option(a, "btf"),
+	    .log_level = verbose ? cli_option_count(a, "verbose") > 1 ? 2 | 4 : 1 | 4 : 0,
+	    .diagnostic = diagnostic,
+	    .diagnostic_owner = owner,
+	    .relaxed_maps = true,
+	};
+	u32 before = cli->problems;
+	int error = skep_object__open_file(file, &opts, out);
+	if (fd >= 0)
+		close(fd);
+	if (error && cli->problems == before)
+		return cli_error(cli, NULL, "%s: %s", path, strerror(-error));
+	return error ? EXIT_CANNOT : EXIT_YES;
+}

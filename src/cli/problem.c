@@ -1,0 +1,126 @@
+/* Problems, as people and programs read them: one sentence, the remedy, and where there is one the C line. */
+#include "cli/cli.h"
+#include "cli/out/out.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void put_json_problem(const char *level, unsigned code, const char *sentence, const char *hint) {
+	json_t *o = json_object();
+	json_object_set_new(o, level, json_string(sentence));
+	char number[16];
+	snprintf(number, sizeof number, "SK%04u", code);
+	json_object_set_new(o, "code", code ? json_string(number) : json_null());
+	json_object_set_new(o, "hint", hint ? json_string(hint) : json_null());
+	char *text = json_dumps(o, JSON_COMPACT);
+	fprintf(stderr, "%s\n", text ? text : "{}");
+	free(text);
+	json_decref(o);
+}
+
+int cli_error(struct cli *cli, const char *hint, const char *fmt, ...) {
+	char text[1024];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	cli->problems++;
+	fflush(stdout);
+	if (cli->json) {
+		put_json_problem("error", 0, text, hint);
+		return EXIT_CANNOT;
+	}
+	fprintf(stderr, "%sskep: %s%s\n", out_err(OUT_RED), text, out_err(OUT_PLAIN));
+	if (hint)
+		fprintf(stderr, "  %s\n", hint);
+	return EXIT_CANNOT;
+}
+
+void cli_warn(struct cli *cli, const char *fmt, ...) {
+	char text[1024];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	fflush(stdout);
+	if (cli->json)
+		put_json_problem("warning", 0, text, NULL);
+	else
+		fprintf(stderr, "skep: %s\n", text);
+}
+
+/*  count.bpf.c:12:9: error: R0 may be NULL here [SK0012]
+ *     12 |     *v += 1;
+ *        |     ^
+ *    why: the lookup at line 10 may find nothing
+ *    try: if (!v) return 0; */
+void cli_diagnostic(void *owner, const struct skep_diagnostic *d) {
+	struct cli *cli = owner;
+	static const char *const level[] = {"error", "warning", "note"};
+	int l = d->level < 0 || d->level > 2 ? 0 : d->level;
+	if (l == 0)
+		cli->problems++;
+	fflush(stdout);
+	if (l == 2 && !cli->debug)
+		return;
+	if (cli->json) {
+		put_json_problem(level[l], d->code, d->sentence, d->suggestion);
+		return;
+	}
+	if (d->log && d->log[0])
+		fprintf(stderr, "%s%s", d->log, d->log[strlen(d->log) - 1] == '\n' ? "" : "\n");
+	if (d->file && d->line)
+		fprintf(stderr, "%s:%u:%u: ", d->file, d->line, d->column);
+	else
+		fprintf(stderr, "skep: ");
+	fprintf(stderr, "%s%s%s%s%s", l == 0 ? out_err(OUT_RED) : "", d->file ? level[l] : "", d->file ? ": " : "",
+	        d->sentence ? d->sentence : "", l == 0 ? out_err(OUT_PLAIN) : "");
+	if (d->code)
+		fprintf(stderr, " [SK%04u]", d->code);
+	fputc('\n', stderr);
+	if (d->line_text && d->line) {
+		const char *text = d->line_text;
+		u32 indent = (u32)strspn(text, " \t");
+		fprintf(stderr, "%5u | %s\n      | ", d->line, text + indent);
+		for (u32 i = indent + 1; i < d->column; i++)
+			fputc(text[i - 1] == '\t' ? '\t' : ' ', stderr);
+		fprintf(stderr, "%s^%s\n", out_err(OUT_GREEN), out_err(OUT_PLAIN));
+	}
+	if (d->program && d->program[0])
+		fprintf(stderr, "  program: %s\n", d->program);
+	if (d->kernel_message && d->kernel_message[0])
+		fprintf(stderr, "  the kernel says: %s\n", d->kernel_message);
+	if (d->suggestion && d->suggestion[0])
+		fprintf(stderr, "  try: %s\n", d->suggestion);
+}
+
+/* Edits between two words: insert, delete, replace, each 1. Words here are short. */
+static u32 distance(const char *a, const char *b) {
+	u32 n = (u32)strlen(b), row[64];
+	if (n >= ARRAY_SIZE(row) || strlen(a) >= ARRAY_SIZE(row))
+		return 1000;
+	for (u32 j = 0; j <= n; j++)
+		row[j] = j;
+	for (u32 i = 1; a[i - 1]; i++) {
+		u32 diagonal = row[0];
+		row[0] = i;
+		for (u32 j = 1; j <= n; j++) {
+			u32 best = MIN(row[j], row[j - 1]) + 1;
+			best = MIN(best, diagonal + (a[i - 1] != b[j - 1]));
+			diagonal = row[j], row[j] = best;
+		}
+	}
+	return row[n];
+}
+
+const char *cli_nearest(const char *word, const char *const *list, u32 n) {
+	const char *best = NULL;
+	u32 least = (u32)strlen(word) / 3 + 2;
+	for (u32 i = 0; i < n; i++) {
+		u32 d = distance(word, list[i]);
+		if (d < least)
+			least = d, best = list[i];
+	}
+	return best;
+}
