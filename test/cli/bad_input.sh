@@ -1,0 +1,67 @@
+#!/bin/bash
+# Bad input: one clear sentence with the remedy, exit status 2, nothing lost.
+. "${SRCDIR:=$PWD}/test/lib.sh"
+ex=$SRCDIR/examples
+
+refuse() { # name pattern command...
+	local name=$1 pattern=$2 out status
+	shift 2
+	out=$(timeout 20 "$@" 2>&1 </dev/null); status=$?
+	is "$name: status" 2 $status
+	like "$name: the sentence" "$pattern" "$out"
+	[ "$(wc -l <<<"$out")" -le 6 ]; is "$name: short" 0 $?
+}
+
+: >empty.o
+head -c 200 /bin/true >truncated.o
+head -c 4096 /dev/urandom >noise.o
+cp /bin/true x86.o
+refuse "an empty object" "empty" $SKEP verify empty.o
+refuse "a truncated object" "" $SKEP verify truncated.o
+refuse "noise" "ELF|eBPF" $SKEP verify noise.o
+refuse "another machine's program" "eBPF|BPF|x86" $SKEP run x86.o -- true
+refuse "no such file" "cannot be read: No such file" $SKEP run none.o -- true
+echo 'int x;' >nothing.bpf.c
+refuse "an object without programs" "no program" $SKEP run nothing.bpf.c -- true
+cat >section.bpf.c <<'C'
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+SEC("tracepont/syscalls/sys_enter_openat") int f(void *c) { return 0; }
+char LICENSE[] SEC("license") = "GPL";
+C
+refuse "an unknown section" "tracepont" $SKEP run section.bpf.c -- true
+sed 's/tracepont/tracepoint/; s/enter_openat/enter_opnat/' section.bpf.c >call.bpf.c
+refuse "an unknown system call" "openat" $SKEP run call.bpf.c -- true
+echo 'int f( {' >broken.bpf.c
+out=$($SKEP run broken.bpf.c -- true 2>&1); is "a source that does not compile: status" 2 $?
+like "a source that does not compile: clang's message" "broken.bpf.c:1:[0-9]+: error:" "$out"
+refuse "no clang" "clang" env PATH=/nonexistent SKEP_CLANG= $SKEP run $ex/opens.bpf.c -- true
+refuse "a big-endian object" "big-endian|endian" bash -c "clang -O2 -target bpfeb -c -x c - -o be.o <<<'int f(void *c) { return 0; }' && $SKEP verify be.o"
+refuse "a command that does not exist" "does-not-exist" $SKEP run $ex/syscall_count.c --syscall all -- ./does-not-exist
+touch plain; refuse "a command that is not executable" "plain" $SKEP run $ex/syscall_count.c --syscall all -- ./plain
+refuse "no command" "which command" $SKEP run $ex/opens.bpf.c
+refuse "a forgotten --" "put -- before" $SKEP run $ex/opens.bpf.c ls
+refuse "no hook named" "--syscall" $SKEP run $ex/syscall_count.c -- true
+refuse "--pid is not there yet" "not there yet" $SKEP run $ex/opens.bpf.c --pid 1
+refuse "--kernel is not there yet" "not there yet" $SKEP run $ex/opens.bpf.c --kernel -- true
+refuse "a map that is not there" "there is no map" $SKEP map dump name nowhere
+refuse "a pin that is not there" "nothing is pinned" $SKEP attach /sys/fs/bpf/none --syscall openat -- true
+refuse "no capture" "capture" $SKEP test $ex/filter.bpf.c --pcap noise.o
+mkdir -p public/skep; chmod 777 public/skep
+refuse "a runtime directory that others may write" "private|mode|others" env XDG_RUNTIME_DIR=$work/public $SKEP map show
+cat >null.bpf.c <<'C'
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+struct { __uint(type, BPF_MAP_TYPE_HASH); __type(key, unsigned); __type(value, unsigned); __uint(max_entries, 1); } m SEC(".maps");
+SEC("kprobe/__x64_sys_getppid") int f(void *c) {
+	unsigned k = 0, *v = bpf_map_lookup_elem(&m, &k);
+	return *v;
+}
+char LICENSE[] SEC("license") = "GPL";
+C
+out=$($SKEP verify null.bpf.c 2>&1); is "a refused program: status" 1 $?
+like "a refused program: the C line" "null.bpf.c:6" "$out"
+like "a refused program: a code" "SK[0-9]{4}" "$out"
+like "a refused program: the kernel's words" "R[0-9] invalid mem access 'map_value_or_null'" "$out"
+out=$($SKEP run null.bpf.c -- true 2>&1); is "run of a refused program: status" 2 $?
+done_testing

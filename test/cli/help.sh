@@ -1,0 +1,28 @@
+#!/bin/bash
+# Help, version, usage errors: every verb has help with an example, and a wrong word names the right one.
+. "${SRCDIR:=$PWD}/test/lib.sh"
+
+out=$($SKEP help); is "help: status" 0 $?
+verbs=$(sed -n 's/^VERB(\([a-z]*\),.*/\1/p' "$SRCDIR/src/cli/cmd.def")
+for v in $verbs; do
+	like "help lists $v" "^  $v " "$out"
+	one=$($SKEP help "$v"); is "skep help $v: status" 0 $?
+	like "skep help $v has an example" "^  (skep $v|printf)" "$one"
+	is "skep $v --help is the same" "$one" "$($SKEP "$v" --help)"
+done
+for topic in env formats exit; do t "skep help $topic" $SKEP help $topic; done
+like "skep version" '^skep [0-9]+\.[0-9]+' "$($SKEP version)"
+is "skep version --json" 0 "$($SKEP version --json | jq -e .version >/dev/null; echo $?)"
+is "skep -V" "$($SKEP version)" "$($SKEP -V)"
+
+out=$($SKEP 2>&1); is "no word: status" 2 $?
+out=$($SKEP rnu 2>&1); is "unknown verb: status" 2 $?
+like "unknown verb: the nearest" "did you mean: skep run" "$out"
+out=$($SKEP run --duratoin 3 x.c -- ls 2>&1); is "unknown option: status" 2 $?
+like "unknown option: the nearest" "did you mean --duration" "$out"
+out=$($SKEP run --duration x y.c -- ls 2>&1); is "no number: status" 2 $?
+like "no number" "no number" "$out"
+out=$($SKEP --json frob 2>&1 >/dev/null); is "an error in JSON" "true" "$(jq 'has("error") and has("hint")' <<<"$out")"
+out=$($SKEP help 2>&1 >/dev/full); is "a full disk: status" 2 $?
+like "a full disk is said" "could not be written" "$out"
+done_testing

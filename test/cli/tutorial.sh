@@ -1,0 +1,41 @@
+#!/bin/bash
+# The tutorial's steps, one by one: compile, load, attach, dump.
+. "${SRCDIR:=$PWD}/test/lib.sh"
+pin=/sys/fs/bpf/tutorial
+
+t "skep prog load compiles the BCC dialect and pins" $SKEP prog load $SRCDIR/examples/syscall_count.c $pin
+out=$($SKEP attach $pin --syscall __x64_sys_execve -- sh -c '/bin/true; /bin/true; exit 3' 2>&1)
+is "skep attach passes the status on" 3 $?
+out=$($SKEP --json map dump name counts)
+is "execs of the shell's children, one a process" "2" "$(jq '[.[].formatted.value] | add' <<<"$out")"
+t "the program can be shown" $SKEP prog show pinned $pin
+is "prog show has bpftool's keys" true "$($SKEP -j prog show pinned $pin | jq 'has("id") and has("type") and has("name") and has("tag") and has("bytes_xlated") and has("map_ids")')"
+like "prog dump xlated" 'call bpf_(map_lookup_elem|get_current_pid_tgid)' "$($SKEP prog dump xlated pinned $pin)"
+out=$($SKEP prog load $SRCDIR/examples/syscall_count.c $pin 2>&1); is "pinning twice: status" 2 $?
+like "pinning twice is said" "already|exists" "$out"
+
+cat >counter.bpf.c <<'C'
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __type(key, unsigned); __type(value, unsigned long long); __uint(max_entries, 1); } calls SEC(".maps");
+SEC("kprobe/__x64_sys_getppid")
+int count(void *ctx) { unsigned k = 0; unsigned long long *v = bpf_map_lookup_elem(&calls, &k); if (v) __sync_fetch_and_add(v, 1); return 0; }
+char LICENSE[] SEC("license") = "GPL";
+C
+cat >ppid.c <<'C'
+#include <unistd.h>
+int main(void) { for (int i = 0; i < 1000; i++) getppid(); return 0; }
+C
+gcc -O1 -o ppid ppid.c
+t "clang compiles" clang -O2 -g -target bpf -I/usr/include/x86_64-linux-gnu -c counter.bpf.c -o counter.o
+t "skep prog load X.o PIN" $SKEP prog load counter.o /sys/fs/bpf/counter
+t "skep attach PIN --syscall" $SKEP attach /sys/fs/bpf/counter --syscall __x64_sys_getppid -- ./ppid
+t "skep prog load ... pinmaps is loadall's" $SKEP prog loadall counter.o /sys/fs/bpf/all pinmaps /sys/fs/bpf/maps
+id=$($SKEP -j map show | jq '[.[] | select(.name == "calls")][0].id')
+is "the count is exact" 1000 "$($SKEP -j map dump id $id | jq '.[0].formatted.value')"
+t "map update" $SKEP map update id $id key 0 0 0 0 value 5 0 0 0 0 0 0 0
+is "map lookup" 5 "$($SKEP -j map lookup id $id key 0 0 0 0 | jq .formatted.value)"
+$SKEP map lookup id $id key 9 0 0 0 >/dev/null 2>&1; is "a key that is not there: status" 1 $?
+$SKEP map update id $id key 0 value 1 2 3 >/dev/null 2>&1; is "a value of the wrong size: status" 2 $?
+t "the maps' pins dump" $SKEP map dump pinned /sys/fs/bpf/maps/calls
+done_testing
