@@ -1,0 +1,205 @@
+/* Map operations and helpers, in ns per operation, called as the JIT calls them: out of line, six arguments.
+ *
+ * The method is that of the published kernel figures: 64 operations in a loop with keys from a 64-bit LCG whose seed is
+ * carried on, the loop's own cost subtracted; key 4 bytes and value 8 unless said; maps half full; 41 samples of 300
+ * runs. Rows come in rounds, so that a noisy machine is noisy for all; p5, median and p90 of the samples are shown.
+ *
+ *   make bench-map        or  build/bench/map [part of a row's name] */
+#include "helper/helper.h"
+#include "map/ops.h"
+#include "map/ringbuf.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { OPS = 64, REPEAT = 300, SAMPLES = 41 };
+
+enum kind { LOOP, LOOKUP, MISS, UPDATE, CHURN, RING, OUTPUT, CALL, READ };
+struct row {
+	const char *name;
+	enum kind kind;
+	u32 type, key, value, entries;
+	dataplane_fn *lookup, *update;
+	double kernel; /* published median, 0 = none */
+	struct map *map;
+	double ns[SAMPLES];
+};
+#define H BPF_MAP_TYPE_HASH
+#define PH BPF_MAP_TYPE_PERCPU_HASH
+static struct row rows[] = {
+    {"loop", LOOP},
+    {"array[1024] lookup", LOOKUP, BPF_MAP_TYPE_ARRAY, 4, 8, 1024, array_map_lookup_elem, array_map_update_elem, 0.17},
+    {"array[1024] update", UPDATE, BPF_MAP_TYPE_ARRAY, 4, 8, 1024, array_map_lookup_elem, array_map_update_elem, 28.2},
+    {"percpu_array[1024] lookup", LOOKUP, BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, 1024, percpu_array_map_lookup_elem,
+     percpu_array_map_update_elem, 0.19},
+    {"hash[512] lookup", LOOKUP, H, 4, 8, 512, htab_map_lookup_elem_4, htab_map_update_elem, 33.2},
+    {"hash[8192] lookup", LOOKUP, H, 4, 8, 8192, htab_map_lookup_elem_4, htab_map_update_elem, 35.1},
+    {"hash[8192] lookup 50% miss", MISS, H, 4, 8, 8192, htab_map_lookup_elem_4, htab_map_update_elem, 39.0},
+    {"hash[8192] lookup, generic", LOOKUP, H, 4, 8, 8192, helper_map_lookup_elem, htab_map_update_elem, 35.1},
+    {"hash[524288] lookup", LOOKUP, H, 4, 8, 524288, htab_map_lookup_elem_4, htab_map_update_elem, 134},
+    {"hash[8192] key8 lookup", LOOKUP, H, 8, 8, 8192, htab_map_lookup_elem_8, htab_map_update_elem, 0},
+    {"hash[8192] key16 lookup", LOOKUP, H, 16, 8, 8192, htab_map_lookup_elem_16, htab_map_update_elem, 34.2},
+    {"hash[8192] key64 lookup", LOOKUP, H, 64, 8, 8192, htab_map_lookup_elem, htab_map_update_elem, 54.3},
+    {"hash[512] update", UPDATE, H, 4, 8, 512, htab_map_lookup_elem_4, htab_map_update_elem, 108},
+    {"hash[8192] update", UPDATE, H, 4, 8, 8192, htab_map_lookup_elem_4, htab_map_update_elem, 111},
+    {"hash[524288] update", UPDATE, H, 4, 8, 524288, htab_map_lookup_elem_4, htab_map_update_elem, 371},
+    {"hash[8192] delete+insert", CHURN, H, 4, 8, 8192, htab_map_lookup_elem_4, htab_map_update_elem, 210},
+    {"hash[524288] delete+insert", CHURN, H, 4, 8, 524288, htab_map_lookup_elem_4, htab_map_update_elem, 477},
+    {"percpu_hash[8192] lookup", LOOKUP, PH, 4, 8, 8192, htab_percpu_map_lookup_elem, htab_percpu_map_update_elem, 33.2},
+    {"percpu_hash[8192] update", UPDATE, PH, 4, 8, 8192, htab_percpu_map_lookup_elem, htab_percpu_map_update_elem, 79.9},
+    {"percpu_hash[8192] delete+insert", CHURN, PH, 4, 8, 8192, htab_percpu_map_lookup_elem, htab_percpu_map_update_elem,
+     242},
+    {"ringbuf reserve+submit 16B", RING, BPF_MAP_TYPE_RINGBUF, 0, 16, 1 << 20, NULL, NULL, 24.1},
+    {"ringbuf reserve+submit 128B", RING, BPF_MAP_TYPE_RINGBUF, 0, 128, 1 << 20, NULL, NULL, 25.0},
+    {"ringbuf output 16B", OUTPUT, BPF_MAP_TYPE_RINGBUF, 0, 16, 1 << 20, NULL, NULL, 34.7},
+    {"ringbuf output 128B", OUTPUT, BPF_MAP_TYPE_RINGBUF, 0, 128, 1 << 20, NULL, NULL, 66.8},
+    {"ktime_get_ns", CALL, 0, 0, 0, 0, helper_ktime_get_ns, NULL, 32.5},
+    {"get_prandom_u32", CALL, 0, 0, 0, 0, helper_get_prandom_u32, NULL, 17.0},
+    {"get_current_pid_tgid", CALL, 0, 0, 0, 0, helper_get_current_pid_tgid, NULL, 7.8},
+    {"probe_read_user 8B, asked", READ, 0, 0, 8, 0, helper_probe_read_user, NULL, 0},
+    {"probe_read_user 8B, stack", READ, 0, 0, 0, 0, helper_probe_read_user, NULL, 0},
+    {"probe_read_user_str, asked", READ, 0, 0, 64, 0, helper_probe_read_user_str, NULL, 0},
+};
+
+static int vdso_gettime(int clock, void *to) {
+	return clock_gettime(clock, to);
+}
+static struct run_env env = {.clock_gettime = vdso_gettime, .nr_cpus = 2, .participant = 1};
+static const struct run_task task = {.pid = 1, .tid = 2};
+static char far_away[64] = "a string somewhere in the process";
+static u64 lcg = 1;
+
+static u8 *memory(u64 size) {
+	if (!size)
+		return NULL;
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+static void key_of(u8 *key, u32 size, u32 i) {
+	memset(key, 0, size);
+	memcpy(key, &i, 4);
+}
+static void prepare(struct row *r) {
+	if (!r->type)
+		return;
+	const struct map_ops *ops = map_ops_of(r->type);
+	r->map = calloc(1, sizeof *r->map);
+	bool ring = r->kind == RING || r->kind == OUTPUT;
+	*r->map = (struct map){.type = r->type, .key_size = r->key, .value_size = ring ? 0 : r->value,
+	                       .max_entries = r->entries, .spin_lock = -1, .nr_cpus = 2, .participant = 1};
+	if (ops->geometry(r->map))
+		abort();
+	r->map->area = memory(r->map->area_size);
+	r->map->data = memory(r->map->data_size);
+	ops->init(r->map);
+	u8 key[64], value[32] = {0};
+	for (u32 i = 0; !ring && i < r->entries / 2; i++) {
+		key_of(key, r->key, i);
+		ops->update(r->map, key, value, 0);
+	}
+}
+/* One run of OPS operations; what is called is opaque to the compiler. */
+static NOINLINE u64 run_once(const struct row *r, struct skep_run *run) {
+	u64 map = (u64)r->map, seed = lcg, sum = 0, value[2] = {1, 2};
+	u32 mask = r->entries ? r->entries / 2 - 1 : 511;
+	_Alignas(8) u8 key[64] = {0};
+	dataplane_fn *lookup = r->lookup, *update = r->update;
+	for (u32 i = 0; i < OPS; i++) {
+		seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+		u32 k = seed >> 40 & mask;
+		if (r->kind == MISS)
+			k = seed >> 40 & (mask * 2 + 1);
+		__builtin_memcpy(key, &k, 4);
+		__asm__ volatile("" : : "r"(key) : "memory");
+		switch (r->kind) {
+		case LOOP:
+			sum += k;
+			break;
+		case LOOKUP: {
+			u64 at = lookup(map, (u64)key, 0, 0, 0, run);
+			if (!at)
+				abort();
+			sum += at;
+			break;
+		}
+		case MISS:
+			if (lookup(map, (u64)key, 0, 0, 0, run))
+				sum++;
+			break;
+		case UPDATE:
+			sum += update(map, (u64)key, (u64)value, 0, 0, run);
+			break;
+		case CHURN:
+			sum += htab_map_delete_elem(map, (u64)key, 0, 0, 0, run);
+			sum += update(map, (u64)key, (u64)value, 0, 0, run);
+			break;
+		case RING: {
+			u64 record = helper_ringbuf_reserve(map, r->value, 0, 0, 0, run);
+			if (!record)
+				abort();
+			*(u64 *)record = k;
+			helper_ringbuf_submit(record, 0, 0, 0, 0, run);
+			break;
+		}
+		case OUTPUT:
+			sum += helper_ringbuf_output(map, (u64)rows, r->value, 0, 0, run);
+			break;
+		case CALL:
+			sum += lookup(0, 0, 0, 0, 0, run);
+			break;
+		case READ:
+			sum += lookup((u64)key, r->value == 64 ? 64 : 8, r->value ? (u64)far_away : (u64)run, 0, 0, run);
+			break;
+		}
+	}
+	lcg = seed;
+	return sum;
+}
+static double now_ns(void) {
+	struct timespec t;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * 1e9 + t.tv_nsec;
+}
+static int compare(const void *a, const void *b) {
+	double x = *(const double *)a, y = *(const double *)b;
+	return x < y ? -1 : x > y;
+}
+int main(int argc, char **argv) {
+	static volatile u64 sink;
+	u32 n = ARRAY_SIZE(rows);
+	for (u32 i = 0; i < n; i++)
+		prepare(&rows[i]);
+	for (u32 s = 0; s < SAMPLES; s++) {
+		for (u32 i = 0; i < n; i++) {
+			struct row *r = &rows[i];
+			if (i && argc > 1 && !strstr(r->name, argv[1]))
+				continue;
+			u32 repeat = r->kind == READ && r->value ? REPEAT / 10 : REPEAT;
+			struct skep_run run = {.env = &env, .task = &task};
+			double start = now_ns(), spent = 0;
+			for (u32 k = 0; k < repeat; k++) {
+				sink += run_once(r, &run);
+				if (r->kind == RING || r->kind == OUTPUT) /* the consumer has read everything */
+					*ring_consumer(r->map) = *ring_producer(r->map);
+			}
+			spent = now_ns() - start;
+			r->ns[s] = spent / repeat / OPS;
+		}
+	}
+	qsort(rows[0].ns, SAMPLES, sizeof(double), compare);
+	double loop = rows[0].ns[SAMPLES / 2];
+	printf("%-34s %8s %8s %8s   %s\n", "ns per operation, loop subtracted", "p5", "median", "p90", "kernel, published");
+	for (u32 i = 0; i < n; i++) {
+		struct row *r = &rows[i];
+		if (i && argc > 1 && !strstr(r->name, argv[1]))
+			continue;
+		qsort(r->ns, SAMPLES, sizeof(double), compare);
+		double net = i ? loop : 0;
+		printf("%-34s %8.2f %8.2f %8.2f   ", r->name, r->ns[SAMPLES / 20] - net, r->ns[SAMPLES / 2] - net,
+		       r->ns[SAMPLES * 9 / 10] - net);
+		printf(r->kernel ? "%.1f\n" : "\n", r->kernel);
+	}
+	return 0;
+}
