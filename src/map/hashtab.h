@@ -3,23 +3,23 @@
 #define SKEP_MAP_HASHTAB_H
 #include "map/value.h"
 
-/* bucket word   version:36 | first:28          first, next: element number from 1, 0 = end of the chain
- * link word     tag:34 | state:2 | next:28     of an element
- * claim word    generation:32 | retired:1 | pins:15 | owner:16 */
+/* bucket: a line of eight words, one control word and seven slots
+ * slot word     version:24 | tag:12 | index:28                              index: element number from 1, 0 = empty
+ * control word  version:21 | reach:6 | distance:6 | slot:3 | index:28       index: element on its way in, 0 = none
+ * claim word    generation:32 | retired:1 | pins:15 | owner:16              of an element */
 enum {
 	HTAB_INDEX_BITS = 28,
-	HTAB_STATE_SHIFT = HTAB_INDEX_BITS,
-	HTAB_VERSION_SHIFT = HTAB_INDEX_BITS,
-	HTAB_TAG_SHIFT = HTAB_INDEX_BITS + 2,
-	HTAB_HEADER = 16,   /* bytes before an element's key */
-	HTAB_CHAIN = 1024,  /* longest chain: beyond it a key is not found and cannot be inserted */
-	HTAB_TRIES = 128,   /* how often an operation starts anew because others were faster */
+	HTAB_WORDS = 8,     /* of a bucket */
+	HTAB_REACH = 63,    /* a key lies at most so many buckets behind its own */
+	HTAB_HEADER = 8,    /* bytes before an element's key */
+	HTAB_TRIES = 128,   /* how often a writer starts anew because others were faster */
 	HTAB_CURSORS = 64,
 	HTAB_CURSOR_SIZE = 64,
 	HTAB_HEADER_SIZE = (HTAB_CURSORS + 1) * HTAB_CURSOR_SIZE,
 };
 #define HTAB_INDEX ((1ull << HTAB_INDEX_BITS) - 1)
-enum htab_state { HTAB_LIVE = 1, HTAB_MARKED = 2 }; /* 0 before the first use */
+#define HTAB_TAG (0xfffull << HTAB_INDEX_BITS)
+#define HTAB_SLOT_VERSION (1ull << 40)
 #define CLAIM_OWNER 0xffffull
 #define CLAIM_PIN (1ull << 16)
 #define CLAIM_PINS (0x7fffull << 16)
@@ -27,22 +27,27 @@ enum htab_state { HTAB_LIVE = 1, HTAB_MARKED = 2 }; /* 0 before the first use */
 #define CLAIM_GENERATION (1ull << 32)
 
 struct htab_elem {
-	u64 link, claim;
+	u64 claim;
 	u8 key[]; /* then the value, aligned to 8, unless per-CPU */
 };
 
-static ALWAYS_INLINE u32 htab_next(u64 link) {
-	return link & HTAB_INDEX;
+static ALWAYS_INLINE u32 htab_index(u64 word) {
+	return word & HTAB_INDEX;
 }
-static ALWAYS_INLINE u32 htab_state(u64 link) {
-	return link >> HTAB_STATE_SHIFT & 3;
+/* The next word of a slot. */
+static ALWAYS_INLINE u64 htab_slot(u64 word, u64 tag, u32 index) {
+	return (word & ~(HTAB_SLOT_VERSION - 1)) + HTAB_SLOT_VERSION + tag + index;
 }
-/* The word after `link`: next tag, given state and successor. */
-static ALWAYS_INLINE u64 htab_link(u64 link, u32 state, u32 next) {
-	return ((link >> HTAB_TAG_SHIFT) + 1) << HTAB_TAG_SHIFT | (u64)state << HTAB_STATE_SHIFT | next;
+static ALWAYS_INLINE u32 htab_reach(u64 control) {
+	return control >> 37 & HTAB_REACH;
 }
-static ALWAYS_INLINE u64 htab_head(u64 head, u32 first) {
-	return ((head >> HTAB_VERSION_SHIFT) + 1) << HTAB_VERSION_SHIFT | first;
+static ALWAYS_INLINE u32 htab_target(u64 control) {
+	return control >> 28 & 511; /* distance * 8 + slot */
+}
+/* Announces element `index` for `target`. */
+static ALWAYS_INLINE u64 htab_announce(u64 control, u32 target, u32 index) {
+	u64 reach = MAX(htab_reach(control), target >> 3);
+	return ((control >> 43) + 1) << 43 | reach << 37 | (u64)target << 28 | index;
 }
 /* The claim word of a free element after this one. */
 static ALWAYS_INLINE u64 htab_claim_free(u64 claim) {
@@ -79,88 +84,110 @@ static ALWAYS_INLINE u64 htab_read(const u8 *p, u32 n) {
 }
 #define HTAB_K1 0x9e3779b97f4a7c15ull
 #define HTAB_K2 0xd1342543de82ef95ull
-/* Depends on the key's bytes and the seed only. With a constant size all branches fold. */
-static ALWAYS_INLINE u64 htab_hash(const u8 *key, u32 size, u64 seed) {
-	if (size <= 8)
-		return htab_mix(htab_read(key, size) ^ seed, HTAB_K1);
-	u64 second = (seed << 32 | seed >> 32) ^ HTAB_K2;
+
+/* A key in registers, for the sizes most programs use; else where it lies. Programs fill keys in pieces of four bytes just
+ * before the call: a wider load would wait until those stores are in the cache. */
+struct htab_key {
+	u64 word[2];
+	const u8 *at;
+	u32 size;
+};
+static ALWAYS_INLINE u64 htab_load(const volatile u32 *p) {
+	u64 low = p[0];
+	return low | (u64)p[1] << 32;
+}
+static ALWAYS_INLINE struct htab_key htab_key(const u8 *at, u32 size) {
+	struct htab_key k = {{0, 0}, at, size};
+	if (size == 4)
+		k.word[0] = *(const volatile u32 *)at;
+	if (size == 8 || size == 16)
+		k.word[0] = htab_load((const u32 *)at);
 	if (size == 16)
-		return htab_mix(htab_read(key, 8) ^ seed, htab_read(key + 8, 8) ^ second);
+		k.word[1] = htab_load((const u32 *)(at + 8));
+	return k;
+}
+/* Depends on the key's bytes and the seed only. With a constant size all branches fold. */
+static ALWAYS_INLINE u64 htab_hash(const struct htab_key *k, u64 seed) {
+	u64 second = (seed << 32 | seed >> 32) ^ HTAB_K2;
+	if (k->size == 4 || k->size == 8)
+		return htab_mix(k->word[0] ^ seed, HTAB_K1);
+	if (k->size == 16)
+		return htab_mix(k->word[0] ^ seed, k->word[1] ^ second);
+	const u8 *at = k->at;
+	u32 size = k->size;
 	u64 h = seed ^ size;
 	while (size > 16) {
-		h = htab_mix(htab_read(key, 8) ^ h, htab_read(key + 8, 8) ^ second);
-		key += 16, size -= 16;
+		h = htab_mix(htab_load((const u32 *)at) ^ h, htab_load((const u32 *)(at + 8)) ^ second);
+		at += 16, size -= 16;
 	}
 	u32 low = MIN(size, 8);
-	return htab_mix(htab_read(key, low) ^ h ^ HTAB_K1, htab_read(key + low, size - low) ^ second);
+	return htab_mix(htab_read(at, low) ^ h ^ HTAB_K1, htab_read(at + low, size - low) ^ second);
 }
-static ALWAYS_INLINE bool htab_key_equal(const u8 *a, const u8 *b, u32 size) {
-	while (size >= 8) {
-		if (htab_read(a, 8) != htab_read(b, 8))
+static ALWAYS_INLINE bool htab_key_equal(const struct htab_key *k, const u8 *other) {
+	if (k->size == 4)
+		return htab_read(other, 4) == k->word[0];
+	if (k->size == 8)
+		return htab_read(other, 8) == k->word[0];
+	if (k->size == 16)
+		return !((htab_read(other, 8) ^ k->word[0]) | (htab_read(other + 8, 8) ^ k->word[1]));
+	const u8 *at = k->at;
+	u32 size = k->size;
+	for (; size >= 8; at += 8, other += 8, size -= 8)
+		if (htab_load((const u32 *)at) != htab_read(other, 8))
 			return false;
-		a += 8, b += 8, size -= 8;
-	}
-	return htab_read(a, size) == htab_read(b, size);
+	return htab_read(at, size) == htab_read(other, size);
+}
+static ALWAYS_INLINE u64 htab_tag(u64 hash) {
+	return (hash >> 52 | 1) << HTAB_INDEX_BITS; /* never 0, the tag of empty slots */
+}
+/* The bucket `distance` behind the one of this hash. */
+static ALWAYS_INLINE u64 *htab_bucket(const struct map *map, u64 hash, u32 distance) {
+	return (u64 *)(map->area + map->off[HASH_BUCKETS]) + ((hash + distance) & (map->buckets - 1)) * HTAB_WORDS;
+}
+/* Slots whose tag is this one, as bits 1 to 7. Without branches: which slot it is cannot be predicted. */
+static ALWAYS_INLINE u32 htab_match(const u64 *bucket, u64 tag) {
+#define MATCH(s) ((u32)(((READ_ONCE(bucket[s]) ^ tag) & HTAB_TAG) == 0) << s)
+	return MATCH(1) | MATCH(2) | MATCH(3) | MATCH(4) | MATCH(5) | MATCH(6) | MATCH(7);
+#undef MATCH
 }
 
-/* A walk along the chain of a key. Between walk.at and the element stand only marked ones. */
-struct htab_walk {
-	u64 *bucket, bucket_word;  /* as it was when the walk began */
-	u64 *at, at_word;          /* the last word that leads on: the bucket's, or the link of a live element */
-	u32 i;                     /* HTAB_FOUND: the element */
-	u64 link;                  /* its link word, live */
-	u32 marked;                /* first marked element that stood behind a live one; 0 = none */
-	u64 marked_link;
-	u64 *marked_at, marked_at_word;
+/* Where a key is. */
+struct htab_place {
+	u64 *slot, word; /* holds the element; the word is the one under which its key was read */
+	u32 i;           /* the element, 0 = the key is absent */
 };
-enum htab_found { HTAB_FOUND, HTAB_ABSENT, HTAB_LOST, HTAB_DAMAGED };
 
-/* One pass. HTAB_LOST: the chain changed under the walk, begin again. HTAB_DAMAGED: somebody scribbled in the area. */
-static ALWAYS_INLINE enum htab_found htab_walk(const struct map *map, const u8 *key, u32 key_size, u64 hash,
-                                               bool writer, struct htab_walk *w) {
-	w->bucket = (u64 *)(map->area + map->off[HASH_BUCKETS]) + (hash & (map->buckets - 1));
-	u64 word = load_acquire(w->bucket);
-	w->at = w->bucket;
-	w->at_word = w->bucket_word = word;
-	w->marked = 0;
-	for (u32 n = 0; n < HTAB_CHAIN; n++) {
-		u32 i = htab_next(word);
-		if (unlikely(i - 1 >= map->max_entries))
-			return i ? HTAB_DAMAGED : HTAB_ABSENT;
-		struct htab_elem *e = htab_elem(map, i);
-		u64 link = load_acquire(&e->link);
-		if (htab_key_equal(e->key, key, key_size) && htab_state(link) == HTAB_LIVE) {
-			/* The same life before and after the key was read: it is this element's. */
+/* Looks through the slots of the key's buckets; the element that is on its way in is the caller's matter. */
+static ALWAYS_INLINE bool htab_find_slot(const struct map *map, const struct htab_key *key, u64 hash, u64 control,
+                                         struct htab_place *place) {
+	u32 distance = 0;
+	do {
+		u64 *bucket = htab_bucket(map, hash, distance);
+		for (u32 match = htab_match(bucket, htab_tag(hash)); match; match &= match - 1) {
+			u64 *slot = bucket + __builtin_ctz(match), word = load_acquire(slot);
+			u32 i = htab_index(word);
+			if (unlikely(i - 1 >= map->max_entries) || unlikely(!htab_key_equal(key, htab_elem(map, i)->key)))
+				continue;
+			/* The same word before and after the key was read: it is this element's. */
 			__atomic_thread_fence(__ATOMIC_ACQUIRE);
-			if (unlikely(READ_ONCE(e->link) != link))
-				return HTAB_LOST;
-			w->i = i, w->link = link;
-			return HTAB_FOUND;
+			if (unlikely(READ_ONCE(*slot) != word))
+				continue;
+			*place = (struct htab_place){slot, word, i};
+			return true;
 		}
-		/* The way here still leads here, so the element was in this chain when its link was read. */
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		if (unlikely(READ_ONCE(*w->at) != w->at_word))
-			return HTAB_LOST;
-		if (likely(htab_state(link) == HTAB_LIVE)) {
-			w->at = &e->link, w->at_word = link;
-		} else if (htab_state(link) != HTAB_MARKED) {
-			return HTAB_DAMAGED;
-		} else if (writer && !w->marked) {
-			w->marked = i, w->marked_link = link;
-			w->marked_at = w->at, w->marked_at_word = w->at_word;
-		}
-		word = link;
-	}
-	return HTAB_DAMAGED;
+	} while (unlikely(distance++ < htab_reach(control)));
+	return false;
 }
 
 /* hashtab.c */
-int htab_lookup(const struct map *map, const u8 *key, struct htab_walk *w); /* 0, -ENOENT */
+struct htab_key htab_key_of(const struct map *map, const u8 *key);
+u64 htab_hash_of(const struct map *map, const struct htab_key *key);
+int htab_lookup(const struct map *map, const u8 *key, struct htab_place *place); /* 0, -ENOENT */
 int htab_update(const struct map *map, const u8 *key, const u8 *value, u64 flags, u32 participant, s64 cpu);
 int htab_delete(const struct map *map, const u8 *key, u8 *value, u32 participant);
-bool htab_pin(const struct map *map, u32 i, u64 link);
+bool htab_pin(const struct map *map, const struct htab_place *place);
 void htab_unpin(const struct map *map, u32 i);
-void htab_clean(const struct map *map, u64 *bucket, u32 participant);
+void htab_help(const struct map *map, u64 hash, u64 control);
 void htab_free_bit(const struct map *map, u32 i);
 void htab_copy_out(const struct map *map, u32 i, u8 *value);
 u32 htab_next_live(const struct map *map, u32 after);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { KMALLOC_MAX = 4 << 20, KERNEL_ELEM = 48 }; /* the kernel's limits: largest allocation, its element header */
+enum { KMALLOC_MAX = 4 << 20, KERNEL_ELEM = 48, KERNEL_BUCKET = 16 }; /* the kernel's limits: largest allocation; its structures */
 
 static int geometry(struct map *map) {
 	bool percpu = map->type == BPF_MAP_TYPE_PERCPU_HASH;
@@ -20,9 +20,10 @@ static int geometry(struct map *map) {
 		return -E2BIG;
 	if (percpu && round_up(map->value_size, 8) > MAP_PCPU_VALUE_MAX)
 		return -E2BIG;
-	u64 buckets = map_round_up_power(map->max_entries);
-	if (buckets > UINT_MAX / 16 || map->max_entries >= HTAB_INDEX)
+	if (map_round_up_power(map->max_entries) > UINT_MAX / KERNEL_BUCKET)
 		return -E2BIG;
+	u64 buckets = MAX(map_round_up_power(map->max_entries) / 4, 1ull);
+	ASSERT(map->max_entries < HTAB_INDEX && buckets * (HTAB_WORDS - 1) > map->max_entries);
 	if (!percpu)
 		map->nr_cpus = 1;
 	ASSERT(map->nr_cpus >= 1);
@@ -34,7 +35,7 @@ static int geometry(struct map *map) {
 		map->off[i] = 0;
 	map->off[HASH_HEADER] = at;
 	map->off[HASH_BUCKETS] = at = at + HTAB_HEADER_SIZE;
-	map->off[HASH_USED] = at = round_up(at + buckets * 8, 64);
+	map->off[HASH_USED] = at = round_up(at + buckets * HTAB_WORDS * 8, 64);
 	map->off[HASH_SUMMARY] = at = round_up(at + words * 8, 64);
 	map->off[HASH_ELEMS] = at = round_up(at + (words + 63) / 64 * 8, 64);
 	at = round_up(at + (u64)map->max_entries * map->elem_size, 64);
@@ -66,19 +67,19 @@ static int init(struct map *map) {
 
 static int lookup(const struct map *map, const void *key, void *value, u64 flags) {
 	for (u32 tries = 0; tries < HTAB_TRIES; tries++) {
-		struct htab_walk w;
-		int error = htab_lookup(map, key, &w);
+		struct htab_place place;
+		int error = htab_lookup(map, key, &place);
 		if (error)
 			return error;
-		if (!htab_pin(map, w.i, w.link))
+		if (!htab_pin(map, &place))
 			continue;
 		if (flags & BPF_F_LOCK) {
-			u8 *from = htab_value(map, w.i, map->key_size, 0);
+			u8 *from = htab_value(map, place.i, map->key_size, 0);
 			error = copy_value_locked(map, value, from, from, map_participant(map, NULL));
 		} else {
-			htab_copy_out(map, w.i, value);
+			htab_copy_out(map, place.i, value);
 		}
-		htab_unpin(map, w.i);
+		htab_unpin(map, place.i);
 		return error;
 	}
 	return -EBUSY;
@@ -91,8 +92,8 @@ static int delete(const struct map *map, const void *key) {
 }
 /* In the order of the elements' numbers. As in the kernel, a key that is not there means: from the start. */
 static int get_next_key(const struct map *map, const void *key, void *next) {
-	struct htab_walk w;
-	u32 after = key && htab_lookup(map, key, &w) == 0 ? w.i : 0;
+	struct htab_place place;
+	u32 after = key && htab_lookup(map, key, &place) == 0 ? place.i : 0;
 	u32 i = htab_next_live(map, after);
 	if (!i)
 		return -ENOENT;
@@ -113,75 +114,51 @@ static u32 count(const struct map *map) {
 
 /* == The check == */
 
-/* Is element i in the chain of its key? 1 live, 2 marked, 0 no, -1 the area is damaged. */
-static int reachable(const struct map *map, u32 i) {
-	struct htab_elem *e = htab_elem(map, i);
-	u64 hash = htab_hash(e->key, map->key_size, map->seed);
-	u64 *bucket = (u64 *)(map->area + map->off[HASH_BUCKETS]) + (hash & (map->buckets - 1));
-	for (u32 tries = 0; tries < HTAB_TRIES; tries++) {
-		u64 *at = bucket, at_word = load_acquire(bucket), word = at_word;
-		for (u32 n = 0; n < HTAB_CHAIN; n++) {
-			u32 next = htab_next(word);
-			if (next - 1 >= map->max_entries)
-				return next ? -1 : 0;
-			u64 link = load_acquire(&htab_elem(map, next)->link);
-			__atomic_thread_fence(__ATOMIC_ACQUIRE);
-			if (READ_ONCE(*at) != at_word)
-				goto again;
-			if (next == i)
-				return htab_state(link) == HTAB_LIVE ? 1 : 2;
-			if (htab_state(link) == HTAB_LIVE)
-				at = &htab_elem(map, next)->link, at_word = link;
-			word = link;
-		}
-		return -1;
-	again:;
-	}
-	return -1;
+static u64 hash_at(const struct map *map, u32 i) {
+	struct htab_key key = htab_key_of(map, htab_elem(map, i)->key);
+	return htab_hash_of(map, &key);
+}
+/* Does a slot, or the announcement, of its key's buckets lead to element i? */
+static bool reachable(const struct map *map, u32 i) {
+	u64 hash = hash_at(map, i), control = load_acquire(htab_bucket(map, hash, 0));
+	if (htab_index(control) == i)
+		return true;
+	for (u32 distance = 0; distance <= htab_reach(control); distance++)
+		for (u32 s = 1; s < HTAB_WORDS; s++)
+			if (htab_index(load_acquire(htab_bucket(map, hash, distance) + s)) == i)
+				return true;
+	return false;
 }
 /* One element whose owner is dead, or that is pinned while nobody but us lives. */
-static const char *repair(const struct map *map, u32 i, u64 claim, bool others) {
-	struct htab_elem *e = htab_elem(map, i);
-	int at = reachable(map, i);
-	if (at < 0)
-		return "a chain is damaged";
-	u64 hash = htab_hash(e->key, map->key_size, map->seed);
-	if (at == 2) {
-		htab_clean(map, (u64 *)(map->area + map->off[HASH_BUCKETS]) + (hash & (map->buckets - 1)),
-		           map_participant(map, NULL));
-		claim = READ_ONCE(e->claim);
-		if (!(claim & CLAIM_RETIRED))
-			return NULL;
-	}
-	u64 pins = others ? claim & CLAIM_PINS : 0;
-	if (at == 1) /* it belongs to all: a number in it must not keep its owner's number from being used again */
-		cas(&e->claim, claim, (claim & ~(CLAIM_OWNER | CLAIM_PINS)) | pins | PARTICIPANT_ANY);
-	else if (!pins && cas(&e->claim, claim, htab_claim_free(claim)))
+static void repair(const struct map *map, u32 i, u64 claim, bool others) {
+	u64 pins = others ? claim & CLAIM_PINS : 0, *word = &htab_elem(map, i)->claim;
+	if (reachable(map, i)) /* it belongs to all: its owner's number must be free to be given out again */
+		cas(word, claim, (claim & ~(CLAIM_OWNER | CLAIM_PINS)) | pins | PARTICIPANT_ANY);
+	else if (!pins && cas(word, claim, htab_claim_free(claim)))
 		htab_free_bit(map, i);
-	return NULL;
 }
-/* Chains lead to live elements with keys of their bucket, each once. */
+/* Slots lead to elements that belong to somebody, each once, with the tag of a key whose buckets reach here. */
 static const char *check_bucket(const struct map *map, u32 b, u8 *seen) {
-	u64 word = load_acquire((u64 *)(map->area + map->off[HASH_BUCKETS]) + b);
-	for (u32 n = 0; htab_next(word); n++) {
-		u32 i = htab_next(word);
-		if (i - 1 >= map->max_entries)
-			return "a chain leads out of the map";
-		if (n >= HTAB_CHAIN)
-			return "a chain does not end";
-		struct htab_elem *e = htab_elem(map, i);
-		word = load_acquire(&e->link);
-		if (htab_state(word) != HTAB_LIVE && htab_state(word) != HTAB_MARKED)
-			return "an unused element is in a chain";
-		if ((htab_hash(e->key, map->key_size, map->seed) & (map->buckets - 1)) != b)
-			return "a key is in the wrong chain";
-		if (htab_state(word) != HTAB_LIVE)
+	u64 *bucket = (u64 *)(map->area + map->off[HASH_BUCKETS]) + (u64)b * HTAB_WORDS, control = load_acquire(bucket);
+	if (htab_index(control))
+		htab_help(map, b, control); /* a bucket's number is as good as a hash that ends with it */
+	if (htab_index(load_acquire(bucket)))
+		return "an announced key does not come in";
+	for (u32 s = 1; s < HTAB_WORDS; s++) {
+		u64 word = load_acquire(bucket + s);
+		u32 i = htab_index(word);
+		if (!i)
 			continue;
-		struct htab_walk w;
-		if (seen[i / 8] & 1 << i % 8 || (htab_lookup(map, e->key, &w) == 0 && w.i != i))
+		if (i > map->max_entries)
+			return "a slot leads out of the map";
+		u64 hash = hash_at(map, i), home = load_acquire(htab_bucket(map, hash, 0));
+		if ((word & HTAB_TAG) != htab_tag(hash) || ((b - hash) & (map->buckets - 1)) > htab_reach(home))
+			return "a key is in the wrong bucket";
+		struct htab_place place;
+		if (seen[i / 8] & 1 << i % 8 || htab_lookup(map, htab_elem(map, i)->key, &place) || place.i != i)
 			return "a key is there twice";
 		seen[i / 8] |= 1 << i % 8;
-		if (!(READ_ONCE(e->claim) & CLAIM_OWNER))
+		if (!(READ_ONCE(htab_elem(map, i)->claim) & CLAIM_OWNER))
 			return "a key's element counts as free";
 	}
 	return NULL;
@@ -189,19 +166,19 @@ static const char *check_bucket(const struct map *map, u32 b, u8 *seen) {
 static int check(const struct map *map, bool (*alive)(u32 owner), const char **why) {
 	bool others = alive(0);
 	*why = NULL;
-	for (u32 i = 1; i <= map->max_entries && !*why; i++) {
+	for (u32 i = 1; i <= map->max_entries; i++) {
 		struct htab_elem *e = htab_elem(map, i);
 		u64 claim = READ_ONCE(e->claim);
 		u32 owner = claim & CLAIM_OWNER;
 		if (owner && map->spin_lock >= 0)
 			value_lock_repair(map, htab_value(map, i, map->key_size, 0), alive);
 		if ((owner && owner != PARTICIPANT_ANY && !alive(owner)) || (claim & (CLAIM_PINS | CLAIM_RETIRED) && !others))
-			*why = repair(map, i, claim, others);
+			repair(map, i, claim, others);
 		if (!(u32)__atomic_load_n(&e->claim, __ATOMIC_SEQ_CST))
 			htab_free_bit(map, i);
 	}
 	/* The structure is looked at as a whole only when nobody changes it meanwhile. */
-	u8 *seen = !*why && !others ? calloc(1, map->max_entries / 8 + 1) : NULL;
+	u8 *seen = !others ? calloc(1, map->max_entries / 8 + 1) : NULL;
 	for (u32 b = 0; seen && b < map->buckets && !*why; b++)
 		*why = check_bucket(map, b, seen);
 	free(seen);
