@@ -7,20 +7,22 @@
  * writer finishes.
  *
  *    buckets, one cache line each                                     elements, max_entries of them, from number 1
- *   ┌─────────┬────────┬────────┬────────┬─── ─ ─┐                   ┌───────┬─────┬───────┐
- *   │ control │ slot 1 │ slot 2 │ slot 3 │  … 7  │                   │ claim │ key │ value │
- *   └─────────┴───┬────┴────────┴────────┴─── ─ ─┘                   └───────┴─────┴───────┘
- *   what is on    └► version, tag (12 bits of the hash), number ─────►
- *   its way in                                                       per-CPU: values lie in a plane for each CPU
+ *   ┌─────────┬──────┬────────┬────────┬─── ─ ─┐                     ┌───────┬─────┬───────┐
+ *   │ control │ tags │ slot 0 │ slot 1 │  … 5  │                     │ claim │ key │ value │
+ *   └────┬────┴──┬───┴───┬────┴────────┴─── ─ ─┘                     └───────┴─────┴───────┘
+ *   what is on   │       └► version, number ─────────────────────────►
+ *   its way in   └► eight bits of the hash of each slot's key        per-CPU: values lie in a plane for each CPU
  *
  * A key stands in a slot of its own bucket, or, when that was full, of one of the next `reach` buckets. To look up is to
- * compare seven tags without a branch, then one key: two cache misses, no mispredicted jump. There are at least 1.75 slots
- * for each element and on average no more than four keys in a bucket, so reach is 0 nearly everywhere.
+ * compare six tags at once, then one key: two cache misses, hardly a mispredicted jump. There are at least 1.5 slots for each
+ * element and on average no more than four keys in a bucket, so reach is 0 nearly everywhere.
  *
  * To insert takes two steps, since «the key is absent» is a fact about many words: the element is announced in the control
  * word by CAS from the value that it had before the search (this is the moment it happens: of two writers who both found
- * the key absent only one succeeds), then it is brought into the slot that was announced with it, and the control word is
- * cleared. Writers first finish what they find announced (htab_help); lookups look into the slots, then at what was announced.
+ * the key absent only one succeeds); then it is brought into the slot that was announced with it, the slot's tag is set, and
+ * the control word is cleared. Writers first finish what they find announced (htab_help); lookups look into the slots, then
+ * at what was announced when they began. Whoever sets a tag has read the tags before he saw that the key in the slot is still
+ * announced: so the tag cannot be late and hide the slot's next key.
  * To delete is to empty the slot by one CAS. Slots carry a version, so a word that was read is known to be the same.
  *
  * Claims. Elements are reused at once, as in the kernel's preallocated hashes. The claim word says who is responsible for
@@ -32,8 +34,9 @@
  * miss a replacement or an addition that is under way at that moment. An insertion that is under way holds its element: at
  * the last free one, another is told -E2BIG even if the first comes to nothing.
  *
- * Free elements are found through a bitmap (set = used) with a summary, and cursors that remember where something was
- * free. These are hints: only the CAS of the claim takes an element. A lost hint hides an element until the check.
+ * Free elements: each bucket has four of its own, which lookups fetch while they wait for the bucket, so that the two cache
+ * misses overlap; when these are taken, others are found through a bitmap (set = used) with a summary, and cursors
+ * that remember where something was free. These are hints: only the CAS of the claim takes an element. A lost hint hides an element until the check.
  *
  * Reading never waits. What a kill can leave: an element that nobody reaches with a dead owner, a bit that is wrong, a
  * pin; hashtab_syscall.c (check) finds and repairs these, nothing else needs repair, and no operation fails for them.
@@ -62,10 +65,6 @@ static u32 *cursor_of(const struct map *map, u32 cpu) {
 	return (u32 *)(map->area + map->off[HASH_HEADER] + (cpu % HTAB_CURSORS) * HTAB_CURSOR_SIZE);
 }
 
-static u64 *high_water(const struct map *map) {
-	return (u64 *)(map->area + map->off[HASH_HEADER] + HTAB_CURSORS * HTAB_CURSOR_SIZE);
-}
-
 /* Both orders of «set» and «clear» end with the summary's bit clear when the word has room. */
 static void summarise(const struct map *map, u32 word) {
 	u64 bit = 1ull << (word % 64);
@@ -73,13 +72,13 @@ static void summarise(const struct map *map, u32 word) {
 	if (~__atomic_load_n(used_word(map, word), __ATOMIC_SEQ_CST))
 		__atomic_fetch_and(summary_word(map, word / 64), ~bit, __ATOMIC_SEQ_CST);
 }
-static void set_used_bit(const struct map *map, u32 i) {
+static void used_bit(const struct map *map, u32 i) {
 	u32 word = (i - 1) / 64;
 	u64 bit = 1ull << ((i - 1) % 64);
 	if (!~(__atomic_fetch_or(used_word(map, word), bit, __ATOMIC_SEQ_CST) | bit))
 		summarise(map, word);
 }
-void htab_free_bit(const struct map *map, u32 i) {
+static void free_bit(const struct map *map, u32 i) {
 	ASSERT(i - 1 < map->max_entries);
 	u32 word = (i - 1) / 64;
 	u64 bit = 1ull << ((i - 1) % 64);
@@ -89,33 +88,51 @@ void htab_free_bit(const struct map *map, u32 i) {
 
 /* An element that is free becomes mine. */
 static bool try_claim(const struct map *map, u32 i, u32 participant, u64 *mine) {
-	if (unlikely(i - 1 >= map->max_entries))
-		return false;
 	struct htab_elem *e = htab_elem(map, i);
 	u64 claim = READ_ONCE(e->claim);
-	if (likely(!(u32)claim)) {
-		*mine = claim + CLAIM_GENERATION + participant;
-		if (cas(&e->claim, claim, *mine)) {
-			set_used_bit(map, i);
-			return true;
-		}
-	}
-	/* The hint was wrong: somebody is between claim and bit, or died there. */
-	set_used_bit(map, i);
-	if (!(u32)__atomic_load_n(&e->claim, __ATOMIC_SEQ_CST))
-		htab_free_bit(map, i);
-	return false;
+	if ((u32)claim)
+		return false;
+	*mine = claim + CLAIM_GENERATION + participant;
+	if (!cas(&e->claim, claim, *mine))
+		return false;
+	used_bit(map, i);
+	return true;
+}
+/* Bit and claim differ: somebody is between the two, or died there. Of the claim's last change and this, whoever is later
+ * makes the bit right. */
+static void correct_used(const struct map *map, u32 i) {
+	used_bit(map, i);
+	if (!(u32)__atomic_load_n(&htab_elem(map, i)->claim, __ATOMIC_SEQ_CST))
+		free_bit(map, i);
+}
+static void correct_free(const struct map *map, u32 i) {
+	free_bit(map, i);
+	if ((u32)__atomic_load_n(&htab_elem(map, i)->claim, __ATOMIC_SEQ_CST))
+		used_bit(map, i);
+}
+void htab_correct_bit(const struct map *map, u32 i) {
+	if ((u32)READ_ONCE(htab_elem(map, i)->claim))
+		correct_used(map, i);
+	else
+		correct_free(map, i);
 }
 static u32 claim_in_word(const struct map *map, u32 word, u32 participant, u64 *mine) {
 	for (u64 room = ~READ_ONCE(*used_word(map, word)); room; room &= room - 1) {
 		u32 i = word * 64 + __builtin_ctzll(room) + 1;
+		if (unlikely(i > map->max_entries))
+			break;
 		if (try_claim(map, i, participant, mine))
 			return i;
+		correct_used(map, i);
 	}
 	return 0;
 }
-/* Claims a free element: its number and the claim word, or 0 when there is none. */
-static u32 claim_free(const struct map *map, u32 participant, u32 cpu, u64 *mine) {
+/* Claims a free element: its number and the claim word, or 0 when there is none. Each bucket has four elements that it takes
+ * first: lookups fetch them while they wait for the bucket. */
+static u32 claim_free(const struct map *map, u64 hash, u32 participant, u32 cpu, u64 *mine) {
+	for (u32 k = 0, near = htab_near(map, hash); k < HTAB_NEAR; k++)
+		if (near + k <= map->max_entries && try_claim(map, near + k, participant, mine))
+			return near + k;
 	u32 words = (map->max_entries + 63) / 64, summaries = (words + 63) / 64;
 	u32 *cursor = cursor_of(map, cpu);
 	u32 word = READ_ONCE(*cursor);
@@ -132,12 +149,8 @@ static u32 claim_free(const struct map *map, u32 participant, u32 cpu, u64 *mine
 			i = claim_in_word(map, word, participant, mine);
 		}
 	}
-	if (!i)
-		return 0;
-	WRITE_ONCE(*cursor, word);
-	u64 *high = high_water(map), was = READ_ONCE(*high);
-	for (u32 tries = 0; was < i && tries < HTAB_TRIES && !cas(high, was, i); tries++)
-		was = READ_ONCE(*high);
+	if (i)
+		WRITE_ONCE(*cursor, word);
 	return i;
 }
 
@@ -152,7 +165,7 @@ static void release(const struct map *map, u32 i, u64 mine) {
 			if (cas(&e->claim, claim, claim | CLAIM_RETIRED))
 				return;
 		} else if (cas(&e->claim, claim, htab_claim_free(claim))) {
-			htab_free_bit(map, i);
+			correct_free(map, i);
 			return;
 		}
 	}
@@ -194,7 +207,7 @@ void htab_unpin(const struct map *map, u32 i) {
 	if (likely(!(claim & CLAIM_RETIRED)) || claim & CLAIM_PINS)
 		return;
 	if (cas(&e->claim, claim, htab_claim_free(claim)))
-		htab_free_bit(map, i);
+		correct_free(map, i);
 }
 
 /* == Keys in slots == */
@@ -208,16 +221,29 @@ u64 htab_hash_of(const struct map *map, const struct htab_key *key) {
 	return htab_hash(key, map->seed);
 }
 
-/* The nearest empty slot as distance * 8 + slot, or 0. */
+/* The nearest empty slot as distance * 8 + word, or 0. */
 static u32 find_room(const struct map *map, u64 hash) {
-	u32 buckets = MIN(map->buckets, HTAB_REACH + 1u);
+	u32 buckets = MIN(map->index_mask, HTAB_REACH) + 1;
 	for (u32 distance = 0; distance < buckets; distance++) {
 		const u64 *bucket = htab_bucket(map, hash, distance);
-		for (u32 s = 1; s < HTAB_WORDS; s++)
+		for (u32 s = HTAB_FIRST; s < HTAB_WORDS; s++)
 			if (!htab_index(READ_ONCE(bucket[s])))
 				return distance * HTAB_WORDS + s;
 	}
 	return 0;
+}
+/* The tag of slot word s, with the element in the slot and still announced: true when it is right. */
+static bool set_tag(u64 *bucket, u32 s, u8 tag, const u64 *home, u64 control) {
+	u32 shift = 8 * (s - HTAB_FIRST);
+	for (u32 tries = 0; tries < HTAB_TRIES; tries++) {
+		u64 tags = load_acquire(&bucket[HTAB_TAGS]);
+		if (load_acquire(home) != control)
+			return false;
+		if ((u8)(tags >> shift) == tag ||
+		    cas(&bucket[HTAB_TAGS], tags, (tags & ~(0xffull << shift)) + HTAB_TAGS_VERSION + ((u64)tag << shift)))
+			return true;
+	}
+	return false;
 }
 /* Brings the announced element into its slot, whoever announced it. */
 void htab_help(const struct map *map, u64 hash, u64 control) {
@@ -226,20 +252,23 @@ void htab_help(const struct map *map, u64 hash, u64 control) {
 	if (i - 1 >= map->max_entries)
 		return;
 	struct htab_key key = htab_key_of(map, htab_elem(map, i)->key);
-	u64 tag = htab_tag(htab_hash_of(map, &key));
+	u8 tag = htab_tag(htab_hash_of(map, &key));
 	for (u32 tries = 0; tries < HTAB_TRIES; tries++) {
-		u32 target = htab_target(control);
-		u64 *slot = htab_bucket(map, hash, target >> 3) + (target & 7), word = load_acquire(slot);
+		u32 target = htab_target(control), s = target % HTAB_WORDS;
+		u64 *bucket = htab_bucket(map, hash, target / HTAB_WORDS), word = load_acquire(&bucket[s]);
 		/* Still announced: then the slot's word from before is the one to replace. */
-		if (load_acquire(home) != control || !(target & 7))
+		if (load_acquire(home) != control || s < HTAB_FIRST)
 			return;
-		if (htab_index(word) == i) {
-			cas(home, control, control & ~HTAB_INDEX);
-			return;
-		}
 		if (!htab_index(word)) {
-			cas(slot, word, htab_slot(word, tag, i));
-			continue;
+			u64 filled = htab_slot(word, i);
+			if (!cas(&bucket[s], word, filled))
+				continue;
+			word = filled;
+		}
+		if (htab_index(word) == i) {
+			if (set_tag(bucket, s, tag, home, control))
+				cas(home, control, control & ~HTAB_INDEX);
+			return;
 		}
 		target = find_room(map, hash); /* another bucket's key was faster */
 		u64 other = htab_announce(control, target, i);
@@ -256,30 +285,26 @@ static ALWAYS_INLINE bool settled(const struct map *map, u64 hash, u64 *control)
 	htab_help(map, hash, *control);
 	return false;
 }
-static ALWAYS_INLINE bool find_any(const struct map *map, const struct htab_key *key, u64 hash, u64 control,
-                                   struct htab_place *place) {
-	switch (key->size) {
-	case 4: {
-		struct htab_key four = {{key->word[0]}, key->at, 4};
-		return htab_find_slot(map, &four, hash, control, place);
-	}
-	case 8: {
-		struct htab_key eight = {{key->word[0]}, key->at, 8};
-		return htab_find_slot(map, &eight, hash, control, place);
-	}
-	default:
-		return htab_find_slot(map, key, hash, control, place);
-	}
+/* Looks through the slots that the control word knows of. */
+static ALWAYS_INLINE bool find_slot(const struct map *map, const struct htab_key *key, u64 hash, u64 control,
+                                    struct htab_place *place) {
+	u32 distance = 0;
+	do {
+		u64 *bucket = htab_bucket(map, hash, distance);
+		u64 match = htab_match(load_acquire(&bucket[HTAB_TAGS]), hash);
+		for (; match; match &= match - 1)
+			if (htab_is_at(map, key, htab_matched(bucket, match), place))
+				return true;
+	} while (unlikely(distance++ < htab_reach(control)));
+	return false;
 }
-
-/* == The operations == */
-
-/* Wait-free but for one case: what was announced when the look began, and has moved, is looked for again. */
-static ALWAYS_INLINE bool find(const struct map *map, const struct htab_key *key, u64 hash, struct htab_place *place) {
+/* The whole search of a reader. Wait-free but for one case: what was announced when it began, and has moved, is looked for
+ * again. */
+bool htab_find(const struct map *map, const struct htab_key *key, u64 hash, struct htab_place *place) {
 	u64 *home = htab_bucket(map, hash, 0);
 	for (u32 tries = 0; tries < HTAB_TRIES; tries++) {
 		u64 control = load_acquire(home); /* first: what leaves it then is in a slot by then */
-		if (likely(htab_find_slot(map, key, hash, control, place)))
+		if (find_slot(map, key, hash, control, place))
 			return true;
 		u32 i = htab_index(control);
 		if (likely(!i))
@@ -294,9 +319,12 @@ static ALWAYS_INLINE bool find(const struct map *map, const struct htab_key *key
 	}
 	return false;
 }
+
+/* == The operations == */
+
 int htab_lookup(const struct map *map, const u8 *at, struct htab_place *place) {
 	struct htab_key key = htab_key_of(map, at);
-	return find(map, &key, htab_hash_of(map, &key), place) ? 0 : -ENOENT;
+	return htab_find(map, &key, htab_hash_of(map, &key), place) ? 0 : -ENOENT;
 }
 
 static void fill_value(const struct map *map, u32 i, const u8 *value, s64 cpu) {
@@ -338,7 +366,7 @@ static int insert(const struct map *map, const struct htab_key *key, u64 hash, u
                   s64 cpu, struct insertion *new) {
 	u64 *home = htab_bucket(map, hash, 0);
 	if (!new->i) {
-		new->i = claim_free(map, participant, MAX(cpu, 0), &new->mine);
+		new->i = claim_free(map, hash, participant, MAX(cpu, 0), &new->mine);
 		if (!new->i) /* perhaps the key has come meanwhile */
 			return load_acquire(home) == control ? -E2BIG : -EAGAIN;
 		copy_words(htab_elem(map, new->i)->key, key->at, map->key_size);
@@ -367,7 +395,7 @@ int htab_update(const struct map *map, const u8 *at, const u8 *value, u64 flags,
 		struct htab_place place;
 		if (unlikely(!settled(map, hash, &control)))
 			continue;
-		if (find_any(map, &key, hash, control, &place)) {
+		if (find_slot(map, &key, hash, control, &place)) {
 			result = -EEXIST;
 			if ((flags & 3) == BPF_NOEXIST)
 				break;
@@ -401,13 +429,13 @@ int htab_delete(const struct map *map, const u8 *at, u8 *value, u32 participant)
 		struct htab_place place;
 		if (unlikely(!settled(map, hash, &control)))
 			continue;
-		if (!find_any(map, &key, hash, control, &place))
+		if (!find_slot(map, &key, hash, control, &place))
 			return -ENOENT;
 		if (value && !htab_pin(map, &place))
 			continue;
 		/* Whoever holds the claim gives the element back, also if another empties the slot. */
 		bool held = take_over(htab_elem(map, place.i), &place, participant, &mine);
-		bool deleted = held && cas(place.slot, place.word, htab_slot(place.word, 0, 0));
+		bool deleted = held && cas(place.slot, place.word, htab_slot(place.word, 0));
 		if (value && deleted)
 			htab_copy_out(map, place.i, value);
 		if (value)
@@ -430,52 +458,69 @@ void htab_copy_out(const struct map *map, u32 i, u8 *value) {
 		copy_words(value + (u64)c * map->value_stride, htab_value(map, i, map->key_size, c), map->value_stride);
 }
 
-/* The first element after number `after` (0: from the start) that its key leads to, or 0. */
+/* The first element after number `after` (0: from the start) that its key leads to, or 0. Goes by the bitmap, so that a
+ * sparse map stays sparse. */
 u32 htab_next_live(const struct map *map, u32 after) {
-	u32 high = MIN(READ_ONCE(*high_water(map)), map->max_entries);
-	for (u32 i = after + 1; i && i <= high; i++) {
-		struct htab_elem *e = htab_elem(map, i);
-		struct htab_place place;
-		if (READ_ONCE(e->claim) & CLAIM_OWNER && htab_lookup(map, e->key, &place) == 0 && place.i == i)
-			return i;
+	u32 words = (map->max_entries + 63) / 64;
+	u64 first = ~0ull << (after % 64);
+	for (u32 word = after / 64; word < words; word++, first = ~0ull) {
+		for (u64 used = READ_ONCE(*used_word(map, word)) & first; used; used &= used - 1) {
+			u32 i = word * 64 + __builtin_ctzll(used) + 1;
+			struct htab_place place;
+			if (i > map->max_entries)
+				return 0;
+			if (htab_lookup(map, htab_elem(map, i)->key, &place) == 0 && place.i == i)
+				return i;
+		}
 	}
 	return 0;
 }
 
 /* == Entry points == */
 
-static ALWAYS_INLINE u8 *lookup(const struct map *map, const u8 *at, u32 key_size, u32 cpu) {
-	struct htab_key key = htab_key(at, key_size);
+static NOINLINE u32 find_slowly(const struct map *map, const u8 *at) {
+	struct htab_key key = htab_key_of(map, at);
 	struct htab_place place;
-	if (likely(find(map, &key, htab_hash(&key, map->seed), &place)))
-		return htab_value(map, place.i, key_size, cpu);
-	return NULL;
+	return htab_find(map, &key, htab_hash_of(map, &key), &place) ? place.i : 0;
+}
+/* The element of a key that is alone with its tag in its own bucket, which is nearly always; else the whole search. */
+static ALWAYS_INLINE u32 lookup(const struct map *map, const u8 *at, u32 key_size) {
+	struct htab_key key = htab_key(at, key_size);
+	u64 hash = htab_hash(&key, map->seed), *bucket = htab_bucket(map, hash, 0);
+	const u8 *near = (const u8 *)htab_elem(map, htab_near(map, hash));
+	__builtin_prefetch(near);
+	__builtin_prefetch(near + 64);
+	u64 match = htab_match(load_acquire(&bucket[HTAB_TAGS]), hash);
+	struct htab_place place;
+	if (likely(match) && likely(htab_is_at(map, &key, htab_matched(bucket, match), &place)))
+		return place.i;
+	return find_slowly(map, at);
+}
+static ALWAYS_INLINE u64 lookup_plain(u64 map, u64 key, u32 key_size) {
+	u32 i = lookup((const struct map *)map, (const u8 *)key, key_size);
+	return i ? (u64)htab_elem((const struct map *)map, i)->key + round_up(key_size, 8) : 0;
 }
 u64 htab_map_lookup_elem(DP_ARGS) {
-	const struct map *map = (const struct map *)r1;
-	return (u64)lookup(map, (const u8 *)r2, map->key_size, 0);
+	return lookup_plain(r1, r2, ((const struct map *)r1)->key_size);
 }
 u64 htab_map_lookup_elem_4(DP_ARGS) {
-	return (u64)lookup((const struct map *)r1, (const u8 *)r2, 4, 0);
+	return lookup_plain(r1, r2, 4);
 }
 u64 htab_map_lookup_elem_8(DP_ARGS) {
-	return (u64)lookup((const struct map *)r1, (const u8 *)r2, 8, 0);
+	return lookup_plain(r1, r2, 8);
 }
 u64 htab_map_lookup_elem_16(DP_ARGS) {
-	return (u64)lookup((const struct map *)r1, (const u8 *)r2, 16, 0);
+	return lookup_plain(r1, r2, 16);
 }
 u64 htab_percpu_map_lookup_elem(DP_ARGS) {
 	const struct map *map = (const struct map *)r1;
+	const u8 *key = (const u8 *)r2;
 	if (unlikely(run->cpu >= map->nr_cpus))
 		return 0;
-	switch (map->key_size) {
-	case 4:
-		return (u64)lookup(map, (const u8 *)r2, 4, run->cpu);
-	case 8:
-		return (u64)lookup(map, (const u8 *)r2, 8, run->cpu);
-	default:
-		return (u64)lookup(map, (const u8 *)r2, map->key_size, run->cpu);
-	}
+	u32 i = map->key_size == 4   ? lookup(map, key, 4)
+	        : map->key_size == 8 ? lookup(map, key, 8)
+	                             : lookup(map, key, map->key_size);
+	return i ? (u64)htab_value(map, i, map->key_size, run->cpu) : 0;
 }
 u64 htab_map_update_elem(DP_ARGS) {
 	const struct map *map = (const struct map *)r1;

@@ -3,23 +3,28 @@
 #define SKEP_MAP_HASHTAB_H
 #include "map/value.h"
 
-/* bucket: a line of eight words, one control word and seven slots
- * slot word     version:24 | tag:12 | index:28                              index: element number from 1, 0 = empty
+/* bucket: a line of eight words: control, tags, six slots
  * control word  version:21 | reach:6 | distance:6 | slot:3 | index:28       index: element on its way in, 0 = none
+ * tags word     version:16 | tag of each slot:8 x 6                         of keys in slots; anything for empty slots
+ * slot word     version:36 | index:28                                       index: element number from 1, 0 = empty
  * claim word    generation:32 | retired:1 | pins:15 | owner:16              of an element */
 enum {
 	HTAB_INDEX_BITS = 28,
 	HTAB_WORDS = 8,     /* of a bucket */
+	HTAB_SLOTS = 6,
+	HTAB_NEAR = 4,      /* elements that each bucket takes first */
+	HTAB_TAGS = 1,      /* the tags word */
+	HTAB_FIRST = 2,     /* the first slot's word */
 	HTAB_REACH = 63,    /* a key lies at most so many buckets behind its own */
 	HTAB_HEADER = 8,    /* bytes before an element's key */
 	HTAB_TRIES = 128,   /* how often a writer starts anew because others were faster */
 	HTAB_CURSORS = 64,
 	HTAB_CURSOR_SIZE = 64,
-	HTAB_HEADER_SIZE = (HTAB_CURSORS + 1) * HTAB_CURSOR_SIZE,
+	HTAB_HEADER_SIZE = HTAB_CURSORS * HTAB_CURSOR_SIZE,
 };
 #define HTAB_INDEX ((1ull << HTAB_INDEX_BITS) - 1)
-#define HTAB_TAG (0xfffull << HTAB_INDEX_BITS)
-#define HTAB_SLOT_VERSION (1ull << 40)
+#define HTAB_SLOT_VERSION (1ull << HTAB_INDEX_BITS)
+#define HTAB_TAGS_VERSION (1ull << 48)
 #define CLAIM_OWNER 0xffffull
 #define CLAIM_PIN (1ull << 16)
 #define CLAIM_PINS (0x7fffull << 16)
@@ -35,14 +40,14 @@ static ALWAYS_INLINE u32 htab_index(u64 word) {
 	return word & HTAB_INDEX;
 }
 /* The next word of a slot. */
-static ALWAYS_INLINE u64 htab_slot(u64 word, u64 tag, u32 index) {
-	return (word & ~(HTAB_SLOT_VERSION - 1)) + HTAB_SLOT_VERSION + tag + index;
+static ALWAYS_INLINE u64 htab_slot(u64 word, u32 index) {
+	return (word & ~HTAB_INDEX) + HTAB_SLOT_VERSION + index;
 }
 static ALWAYS_INLINE u32 htab_reach(u64 control) {
 	return control >> 37 & HTAB_REACH;
 }
 static ALWAYS_INLINE u32 htab_target(u64 control) {
-	return control >> 28 & 511; /* distance * 8 + slot */
+	return control >> 28 & 511; /* distance * 8 + word of the bucket */
 }
 /* Announces element `index` for `target`. */
 static ALWAYS_INLINE u64 htab_announce(u64 control, u32 target, u32 index) {
@@ -137,49 +142,47 @@ static ALWAYS_INLINE bool htab_key_equal(const struct htab_key *k, const u8 *oth
 			return false;
 	return htab_read(at, size) == htab_read(other, size);
 }
-static ALWAYS_INLINE u64 htab_tag(u64 hash) {
-	return (hash >> 52 | 1) << HTAB_INDEX_BITS; /* never 0, the tag of empty slots */
+static ALWAYS_INLINE u8 htab_tag(u64 hash) {
+	return hash >> 56;
 }
 /* The bucket `distance` behind the one of this hash. */
 static ALWAYS_INLINE u64 *htab_bucket(const struct map *map, u64 hash, u32 distance) {
-	return (u64 *)(map->area + map->off[HASH_BUCKETS]) + ((hash + distance) & (map->buckets - 1)) * HTAB_WORDS;
+	return (u64 *)(map->area + HTAB_HEADER_SIZE + ((hash + distance) & map->index_mask) * HTAB_WORDS * sizeof(u64));
 }
-/* Slots whose tag is this one, as bits 1 to 7. Without branches: which slot it is cannot be predicted. */
-static ALWAYS_INLINE u32 htab_match(const u64 *bucket, u64 tag) {
-#define MATCH(s) ((u32)(((READ_ONCE(bucket[s]) ^ tag) & HTAB_TAG) == 0) << s)
-	return MATCH(1) | MATCH(2) | MATCH(3) | MATCH(4) | MATCH(5) | MATCH(6) | MATCH(7);
-#undef MATCH
+/* The first of the elements that this hash's bucket takes before others. Only a hint: it may be beyond max_entries. */
+static ALWAYS_INLINE u32 htab_near(const struct map *map, u64 hash) {
+	return ((u32)hash & map->index_mask) * HTAB_NEAR + 1;
+}
+/* Slots that may hold a key of this hash: bit 8 s + 7 for slot s. No branches: which slot it is cannot be predicted. */
+static ALWAYS_INLINE u64 htab_match(u64 tags, u64 hash) {
+	u64 differ = tags ^ htab_tag(hash) * 0x010101010101ull;
+	return (differ - 0x010101010101ull) & ~differ & 0x808080808080ull;
+}
+static ALWAYS_INLINE u64 *htab_matched(u64 *bucket, u64 match) {
+	return bucket + HTAB_FIRST + (__builtin_ctzll(match) >> 3);
 }
 
 /* Where a key is. */
 struct htab_place {
 	u64 *slot, word; /* holds the element; the word is the one under which its key was read */
-	u32 i;           /* the element, 0 = the key is absent */
+	u32 i;           /* the element */
 };
-
-/* Looks through the slots of the key's buckets; the element that is on its way in is the caller's matter. */
-static ALWAYS_INLINE bool htab_find_slot(const struct map *map, const struct htab_key *key, u64 hash, u64 control,
-                                         struct htab_place *place) {
-	u32 distance = 0;
-	do {
-		u64 *bucket = htab_bucket(map, hash, distance);
-		for (u32 match = htab_match(bucket, htab_tag(hash)); match; match &= match - 1) {
-			u64 *slot = bucket + __builtin_ctz(match), word = load_acquire(slot);
-			u32 i = htab_index(word);
-			if (unlikely(i - 1 >= map->max_entries) || unlikely(!htab_key_equal(key, htab_elem(map, i)->key)))
-				continue;
-			/* The same word before and after the key was read: it is this element's. */
-			__atomic_thread_fence(__ATOMIC_ACQUIRE);
-			if (unlikely(READ_ONCE(*slot) != word))
-				continue;
-			*place = (struct htab_place){slot, word, i};
-			return true;
-		}
-	} while (unlikely(distance++ < htab_reach(control)));
-	return false;
+/* Does this slot hold the key? */
+static ALWAYS_INLINE bool htab_is_at(const struct map *map, const struct htab_key *key, u64 *slot, struct htab_place *place) {
+	u64 word = load_acquire(slot);
+	u32 i = htab_index(word);
+	if (unlikely(i - 1 >= map->max_entries) || unlikely(!htab_key_equal(key, htab_elem(map, i)->key)))
+		return false;
+	/* The same word before and after the key was read: it is this element's. */
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (unlikely(READ_ONCE(*slot) != word))
+		return false;
+	*place = (struct htab_place){slot, word, i};
+	return true;
 }
 
 /* hashtab.c */
+bool htab_find(const struct map *map, const struct htab_key *key, u64 hash, struct htab_place *place);
 struct htab_key htab_key_of(const struct map *map, const u8 *key);
 u64 htab_hash_of(const struct map *map, const struct htab_key *key);
 int htab_lookup(const struct map *map, const u8 *key, struct htab_place *place); /* 0, -ENOENT */
@@ -188,7 +191,7 @@ int htab_delete(const struct map *map, const u8 *key, u8 *value, u32 participant
 bool htab_pin(const struct map *map, const struct htab_place *place);
 void htab_unpin(const struct map *map, u32 i);
 void htab_help(const struct map *map, u64 hash, u64 control);
-void htab_free_bit(const struct map *map, u32 i);
+void htab_correct_bit(const struct map *map, u32 i);
 void htab_copy_out(const struct map *map, u32 i, u8 *value);
 u32 htab_next_live(const struct map *map, u32 after);
 enum { HTAB_ALL_CPUS = -1 };

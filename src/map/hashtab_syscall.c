@@ -23,11 +23,12 @@ static int geometry(struct map *map) {
 	if (map_round_up_power(map->max_entries) > UINT_MAX / KERNEL_BUCKET)
 		return -E2BIG;
 	u64 buckets = MAX(map_round_up_power(map->max_entries) / 4, 1ull);
-	ASSERT(map->max_entries < HTAB_INDEX && buckets * (HTAB_WORDS - 1) > map->max_entries);
+	ASSERT(map->max_entries < HTAB_INDEX && buckets * HTAB_SLOTS > map->max_entries);
 	if (!percpu)
 		map->nr_cpus = 1;
 	ASSERT(map->nr_cpus >= 1);
 	map->buckets = buckets;
+	map->index_mask = buckets - 1;
 	map->value_stride = round_up(map->value_size, 8);
 	map->elem_size = HTAB_HEADER + round_up(map->key_size, 8) + (percpu ? 0 : map->value_stride);
 	u64 words = (map->max_entries + 63) / 64, at = 0;
@@ -124,7 +125,7 @@ static bool reachable(const struct map *map, u32 i) {
 	if (htab_index(control) == i)
 		return true;
 	for (u32 distance = 0; distance <= htab_reach(control); distance++)
-		for (u32 s = 1; s < HTAB_WORDS; s++)
+		for (u32 s = HTAB_FIRST; s < HTAB_WORDS; s++)
 			if (htab_index(load_acquire(htab_bucket(map, hash, distance) + s)) == i)
 				return true;
 	return false;
@@ -134,17 +135,17 @@ static void repair(const struct map *map, u32 i, u64 claim, bool others) {
 	u64 pins = others ? claim & CLAIM_PINS : 0, *word = &htab_elem(map, i)->claim;
 	if (reachable(map, i)) /* it belongs to all: its owner's number must be free to be given out again */
 		cas(word, claim, (claim & ~(CLAIM_OWNER | CLAIM_PINS)) | pins | PARTICIPANT_ANY);
-	else if (!pins && cas(word, claim, htab_claim_free(claim)))
-		htab_free_bit(map, i);
+	else if (!pins)
+		cas(word, claim, htab_claim_free(claim));
 }
 /* Slots lead to elements that belong to somebody, each once, with the tag of a key whose buckets reach here. */
 static const char *check_bucket(const struct map *map, u32 b, u8 *seen) {
-	u64 *bucket = (u64 *)(map->area + map->off[HASH_BUCKETS]) + (u64)b * HTAB_WORDS, control = load_acquire(bucket);
+	u64 *bucket = htab_bucket(map, b, 0), control = load_acquire(bucket);
 	if (htab_index(control))
 		htab_help(map, b, control); /* a bucket's number is as good as a hash that ends with it */
 	if (htab_index(load_acquire(bucket)))
 		return "an announced key does not come in";
-	for (u32 s = 1; s < HTAB_WORDS; s++) {
+	for (u32 s = HTAB_FIRST; s < HTAB_WORDS; s++) {
 		u64 word = load_acquire(bucket + s);
 		u32 i = htab_index(word);
 		if (!i)
@@ -152,7 +153,7 @@ static const char *check_bucket(const struct map *map, u32 b, u8 *seen) {
 		if (i > map->max_entries)
 			return "a slot leads out of the map";
 		u64 hash = hash_at(map, i), home = load_acquire(htab_bucket(map, hash, 0));
-		if ((word & HTAB_TAG) != htab_tag(hash) || ((b - hash) & (map->buckets - 1)) > htab_reach(home))
+		if ((u8)(bucket[HTAB_TAGS] >> 8 * (s - HTAB_FIRST)) != htab_tag(hash) || ((b - hash) & (map->buckets - 1)) > htab_reach(home))
 			return "a key is in the wrong bucket";
 		struct htab_place place;
 		if (seen[i / 8] & 1 << i % 8 || htab_lookup(map, htab_elem(map, i)->key, &place) || place.i != i)
@@ -174,8 +175,7 @@ static int check(const struct map *map, bool (*alive)(u32 owner), const char **w
 			value_lock_repair(map, htab_value(map, i, map->key_size, 0), alive);
 		if ((owner && owner != PARTICIPANT_ANY && !alive(owner)) || (claim & (CLAIM_PINS | CLAIM_RETIRED) && !others))
 			repair(map, i, claim, others);
-		if (!(u32)__atomic_load_n(&e->claim, __ATOMIC_SEQ_CST))
-			htab_free_bit(map, i);
+		htab_correct_bit(map, i);
 	}
 	/* The structure is looked at as a whole only when nobody changes it meanwhile. */
 	u8 *seen = !others ? calloc(1, map->max_entries / 8 + 1) : NULL;
