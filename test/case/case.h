@@ -29,7 +29,8 @@
  * reference), provided that the reference agrees; people review the difference.
  *
  * Engines: reference (expands isa/sem.h, checks memory, knows no verifier), kernel, and skep's own: verify (the
- * verdict), interp, jit; and runtime: the kernel's driver over skep's bpf(2) commands, which has contexts and packets. */
+ * verdict), interp, jit; and runtime: the kernel's driver over skep's bpf(2) commands, which has contexts and packets. oracle is
+ * interp with every instruction's registers and stack checked against the verifier's states. */
 #ifndef SKEP_TEST_CASE_H
 #define SKEP_TEST_CASE_H
 #include "isa/asm.h"
@@ -93,7 +94,7 @@ extern const struct case_engine engine_reference, engine_kernel;
 extern const struct case_engine engine_runtime;
 #endif
 #ifdef CASE_WITH_SKEP
-extern const struct case_engine engine_verify, engine_interp, engine_jit;
+extern const struct case_engine engine_verify, engine_interp, engine_oracle, engine_jit;
 #endif
 
 /* Runs a case through bpf(2) as kernel_bpf (test/kernel/kernel.h) answers it. */
