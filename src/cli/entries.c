@@ -1,4 +1,15 @@
-/* Walking a map through bpf(2), and what its entries look like. */
+/* Walking a map through bpf(2), and what its entries look like.
+ *
+ *   MAP_GET_NEXT_KEY ─► MAP_LOOKUP_ELEM ─► struct map_entry ─► json_t ─► out_json, or rows of a table
+ *
+ * The map goes on being written while we read. So a walk is bounded by twice the map's size, a key that vanished between
+ * the two commands is passed over, and nothing read from a value decides how much is read: sizes come from the map's
+ * description and from BTF. A value of a per-CPU map has one part per possible CPU; numbers are added up for people, and
+ * JSON has both the sum and the parts.
+ *
+ * For people: hashes have no order, so the largest count comes first; arrays keep theirs and leave out what is zero;
+ * members of structures become columns; a map that is a histogram, or whose values have an array called slots, becomes
+ * bars. */
 #include "cli/object.h"
 #include "cli/out/out.h"
 #include <errno.h>

@@ -1,4 +1,8 @@
-/* skep feature: what this machine grants to this user, each line with the way to get more. Probed, never assumed. */
+/* skep feature: what this machine grants to this user, each line with the way to get more.
+ *
+ * Nothing is concluded from versions or settings where it can be tried: a child is seized as a launch would seize it, a
+ * page of a memfd is mapped executable, bpf(2) is asked for a map. A probe leaves nothing behind and needs no right that
+ * it does not test. A row of `probes` is a name (the JSON key), what it is good for, how to get it, and the function. */
 #include "cli/cli.h"
 #include "cli/object.h"
 #include "cli/out/out.h"

@@ -1,4 +1,12 @@
-/* skep map: bpftool's noun. */
+/* skep map: bpftool's noun, with its grammar, its text and its JSON keys.
+ *
+ *   skep map ACTION MAP [key BYTES…] [value BYTES…] [any|exist|noexist]
+ *
+ * MAP is id N, name NAME or pinned PATH (object.c). Every action but show and create works on a `struct target`: the open
+ * map, its description, room for a key and a value as bpf(2) carries it (per-CPU values: one part per CPU), and its BTF.
+ *
+ * An addition to bpftool: a key or value of 1, 2, 4 or 8 bytes may be given as one number. Exit status 1 says that an entry
+ * is not there. */
 #include "cli/object.h"
 #include "cli/out/out.h"
 #include <errno.h>

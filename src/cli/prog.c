@@ -1,4 +1,10 @@
-/* skep prog: bpftool's noun. */
+/* skep prog: bpftool's noun, with its grammar, its text and its JSON keys (prog_dump.c: dump and run).
+ *
+ *   skep prog show [PROG]        skep prog load OBJECT PIN        skep prog loadall OBJECT DIRECTORY [pinmaps DIRECTORY]
+ *
+ * PROG is id N, name NAME, tag TAG or pinned PATH (object.c). load takes the first program of an object, or the one that
+ * `name` says, and pins it; nothing stays loaded that is neither pinned nor open, as with the kernel. Sources are compiled
+ * first. Exit status 1: the verifier refused; 2: anything else. */
 #include "cli/object.h"
 #include "cli/out/out.h"
 #include <errno.h>

@@ -1,6 +1,11 @@
 /* skep test: a packet program over the packets of a capture, one BPF_PROG_TEST_RUN each.
  *
- * Verdicts are counted by name; what passes is written to another capture as the program left it. */
+ *   capture ─► packet ─► BPF_PROG_TEST_RUN ─► verdict ─► counted by name
+ *                                    └─ packet as the program left it ─► --out, when the verdict lets it pass
+ *
+ * What passes is: XDP_PASS, XDP_TX and XDP_REDIRECT; any tc verdict but TC_ACT_SHOT; a socket filter that keeps something.
+ * A packet shorter than an Ethernet header is not run, as in the kernel, and counted as «too short». With --expect the
+ * exit status is 1 unless every packet got that verdict. */
 #include "cli/capture.h"
 #include "cli/object.h"
 #include "cli/out/out.h"
