@@ -99,12 +99,12 @@ void btf_log_type(const struct btf *btf, struct btf_log *log, u32 id, const stru
 	end_line(log, btf_kind_name(btf_kind(t)), id, name_or(btf, t->name_off), error);
 }
 
-void btf_log_member(const struct btf *btf, struct btf_log *log, u32 id, const struct btf_type *t, u32 i,
-		    const char *error) {
+void btf_log_member(const struct btf *btf, struct btf_log *log, u32 id, const struct btf_type *t, u32 i, u32 type,
+                    const char *error) {
 	if (unread(log, error))
 		return;
 	const struct btf_member *m = &btf_members(t)[i];
-	btf_logf(log, "\t%s type_id=%u ", name_or(btf, m->name_off), m->type);
+	btf_logf(log, "\t%s type_id=%u ", name_or(btf, m->name_off), type);
 	if (btf_kflag(t))
 		btf_logf(log, "bitfield_size=%u ", BTF_MEMBER_BITFIELD_SIZE(m->offset));
 	btf_logf(log, "bits_offset=%u", btf_member_bit_offset(t, i));

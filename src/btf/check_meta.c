@@ -183,7 +183,7 @@ static int check_members(const struct btf *btf, struct btf_log *log, u32 id, con
 		} else if (off / 8 + !!(off % 8) > t->size) { /* equal: the last member may be char a[0] */
 			error = "Member bits_offset exceeds its struct size";
 		}
-		btf_log_member(btf, log, id, t, i, error);
+		btf_log_member(btf, log, id, t, i, m->type, error);
 		if (error)
 			return -EINVAL;
 		last = off;

@@ -99,16 +99,17 @@ static int pop(struct check *c, u32 id, u32 size) {
 	return 0;
 }
 
-/* The type with a size that *id stands for, or NULL; *id and *size follow. As btf_type_id_size in the kernel. */
+/* The type with a size that *id stands for, or NULL; *id and *size follow then. As btf_type_id_size in the kernel. */
 static const struct btf_type *sized(const struct check *c, u32 *id, u32 *size) {
 	const struct btf_type *t = btf_type(c->btf, *id);
 	if (has_no_size(t))
 		return NULL;
 	if (btf_is_modifier(t) || is(t, BTF_KIND_VAR)) {
-		*id = done_of(c, *id).id;
-		t = btf_type(c->btf, *id);
+		u32 behind = done_of(c, *id).id;
+		t = btf_type(c->btf, behind);
 		if (has_no_size(t) || btf_is_modifier(t) || is(t, BTF_KIND_VAR))
 			return NULL;
+		*id = behind;
 	}
 	*size = is(t, BTF_KIND_PTR) ? 8 : is(t, BTF_KIND_ARRAY) ? done_of(c, *id).size : t->size;
 	return has_size(t) || is(t, BTF_KIND_PTR) || is(t, BTF_KIND_ARRAY) ? t : NULL;
@@ -172,8 +173,11 @@ static int check_member(struct check *c, const struct frame *f, u32 i) {
 	const char *error = wrong_member(c, f->t, i);
 	if (!error)
 		return 0;
+	/* The kernel prints the type behind modifiers, once it knows one. */
+	u32 id = btf_members(f->t)[i].type, size;
+	sized(c, &id, &size);
 	btf_log_type(c->btf, c->log, f->id, f->t, true, NULL);
-	btf_log_member(c->btf, c->log, f->id, f->t, i, error);
+	btf_log_member(c->btf, c->log, f->id, f->t, i, id, error);
 	return -EINVAL;
 }
 
@@ -185,7 +189,7 @@ static int resolve_struct(struct check *c, struct frame *f) {
 		const struct btf_type *t = btf_type(c->btf, id);
 		if (has_no_size(t) || is_source_only(t)) {
 			btf_log_type(c->btf, c->log, f->id, f->t, true, NULL);
-			btf_log_member(c->btf, c->log, f->id, f->t, i, "Invalid member");
+			btf_log_member(c->btf, c->log, f->id, f->t, i, id, "Invalid member");
 			return -EINVAL;
 		}
 		if (!is_sink(c, t) && !is_resolved(c, id)) {

@@ -15,7 +15,8 @@ int btf_check_meta(const struct btf *btf, struct btf_log *log);
 int btf_check_types(const struct btf *btf, struct btf_log *log);
 void btf_log_type(const struct btf *btf, struct btf_log *log, u32 id, const struct btf_type *t, bool details,
 		  const char *error);
-void btf_log_member(const struct btf *btf, struct btf_log *log, u32 id, const struct btf_type *t, u32 i,
+/* type: what is printed as the member's type. */
+void btf_log_member(const struct btf *btf, struct btf_log *log, u32 id, const struct btf_type *t, u32 i, u32 type,
 		    const char *error);
 void btf_log_secinfo(struct btf_log *log, u32 id, const struct btf_var_secinfo *v, const char *error);
 bool btf_name_is_identifier(const struct btf *btf, u32 off);

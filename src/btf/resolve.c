@@ -152,12 +152,14 @@ static bool member_inside(const struct btf *btf, const struct btf_type *t, u32 i
 	const struct btf_type *m = btf_type(btf, r.id);
 	if (r.size == BTF_NO_SIZE)
 		return false;
+	u32 kind = btf_kind(m);
 	if (width) {
-		u32 kind = btf_kind(m);
-		if ((kind != BTF_KIND_INT && kind != BTF_KIND_ENUM && kind != BTF_KIND_ENUM64) || width > r.size * 8)
+		if (kind != BTF_KIND_INT && kind != BTF_KIND_ENUM && kind != BTF_KIND_ENUM64)
 			return false;
-	} else if (btf_kind(m) == BTF_KIND_INT && !btf_kflag(t)) {
-		/* The old form of bit fields: an INT with fewer bits than its size. */
+	} else if (kind == BTF_KIND_INT) {
+		/* What counts is the bits: in the old form bit fields are INTs with fewer of them than their size. */
+		if (btf_kflag(t) && off % 8)
+			return false;
 		off += BTF_INT_OFFSET(btf_int_data(m));
 		width = BTF_INT_BITS(btf_int_data(m));
 	} else {
