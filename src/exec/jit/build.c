@@ -196,6 +196,12 @@ static void build_jump(struct jit *j, const struct bpf_insn *insn, struct jblock
 	if (metered && op.code == J_JCC)
 		op.flags |= JF_ABORT, op.meter = MIN(meter_cost(j->x, i), (u32)INT32_MAX);
 	fold_emit(j, &op);
+	if (op.code == J_JMP || op.code == J_NOP) { /* decided: one way is never gone */
+		u32 dead = op.code == J_JMP ? b->fall : b->taken;
+		b->fall = op.code == J_JMP ? b->taken : b->fall, b->taken = NO_BLOCK;
+		if (dead != NO_BLOCK)
+			j->f.blocks[dead].preds--;
+	}
 }
 
 static void build_call(struct jit *j, const struct bpf_insn *insn, u32 i) {

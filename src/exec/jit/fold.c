@@ -327,8 +327,17 @@ static bool fold_select(struct jit *j, struct jop *op) {
 	u64 x = 0, d;
 	bool constant = op->x == JREG_NONE;
 	fold_compare(j, op);
-	if (op->code != J_SELECT)
-		return op->code != J_NOP;
+	if (op->code == J_NOP)
+		return false;
+	if (op->code == J_JMP) { /* decided: a move */
+		op->wide = true;
+		if (!constant) {
+			to_mov(op, op->x, true);
+			return fold_mov(j, op);
+		}
+		to_imm(op, (u64)(s64)op->disp);
+		return fold_imm(j, op);
+	}
 	if (!constant)
 		op->x = fold_copy(j, op->x, true);
 	if (constant ? (x = (u64)(s64)op->disp, true) : fold_const(j, op->x, &x))
@@ -375,11 +384,12 @@ static bool fold(struct jit *j, struct jop *op) {
 		fold_store(j, op);
 		return true;
 	case J_ATOMIC:
+	case J_ARRAY:
 		fold_address(j, op);
 		return true;
 	case J_JCC:
 		fold_compare(j, op);
-		return op->code != J_NOP;
+		return op->code == J_JCC; /* decided: the builder knows what to do */
 	case J_SELECT:
 		return fold_select(j, op);
 	default:

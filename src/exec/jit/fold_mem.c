@@ -217,6 +217,12 @@ static void fold_compare_memory(struct jit *j, struct jop *op) {
 	*op = memory;
 }
 
+/* Compares with NULL of what is no NULL. */
+static bool never_null(const struct jop *def) {
+	return def->code == J_ADDRESS || def->code == J_FUNC || (def->code == J_LEA && def->b == JREG_FP);
+}
+
+/* A jump may come out decided: code J_JMP, always, or J_NOP, never. */
 void fold_compare(struct jit *j, struct jop *op) {
 	u64 a, b;
 	op->a = fold_copy(j, op->a, op->wide);
@@ -229,9 +235,14 @@ void fold_compare(struct jit *j, struct jop *op) {
 		if (fold_const(j, op->b, &b) && (!op->wide || fits_s32((s64)b)))
 			op->flags |= JF_IMM, op->imm = op->wide ? b : (u32)b, op->b = JREG_NONE;
 	}
-	if (op->flags & JF_IMM && fold_const(j, op->a, &a) && op->code == J_JCC && !(op->flags & JF_ABORT)) {
+	if (op->flags & JF_IMM && fold_const(j, op->a, &a) && !(op->flags & JF_ABORT)) {
 		bool taken = decide(op, a, op->imm);
 		op->code = taken ? J_JMP : J_NOP, op->a = JREG_NONE, op->flags = 0;
+		return;
+	}
+	bool null = op->flags & JF_IMM && !op->imm && op->wide && (op->pred == P_EQ || op->pred == P_NE);
+	if (null && never_null(def_of(j, op->a)) && !(op->flags & JF_ABORT)) {
+		op->code = op->pred == P_NE ? J_JMP : J_NOP, op->a = JREG_NONE, op->flags = 0;
 		return;
 	}
 	fold_test(j, op);

@@ -50,6 +50,7 @@ struct jit {
 	u8 home[JREGS]; /* machine registers */
 	u32 frame;      /* machine's frame below the saved registers: [fp + off] is [sp + frame + off] */
 	u16 saved;      /* machine registers saved by the prologue */
+	bool aborts, exhausts; /* somebody goes to the exits of a run that is over */
 	/* the window */
 	struct jop ops[WINDOW + 1]; /* [0] stands for every value that is older than the window */
 	u32 n;
@@ -101,6 +102,8 @@ void build_flush(struct jit *j, u16 live);
 /* The entry point for the helper call at i, that of the map's type when the map is known; -1: there is none. */
 s32 dp_of_call(const struct xlated *x, u32 i);
 void build_helper(struct jit *j, u32 i);
+enum call_needs { CALL_NEEDS_NOTHING, CALL_NEEDS_RUN, CALL_NEEDS_CALL };
+enum call_needs call_needs(const struct xlated *x, u32 i);
 
 /* Instructions that a metered edge or call at i costs (run.h: Budget). The interpreter uses the same. */
 u32 meter_cost(const struct xlated *x, u32 i);

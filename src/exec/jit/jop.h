@@ -45,7 +45,7 @@ enum jop_code {
 	J_LOCAL, /* subprogram imm */
 	J_TAIL,  /* tail call */
 	J_CPU,   /* r0 = run->cpu */
-	J_ARRAY, /* r0 = address of value *(u32 *)r2 of array maps[disp], or 0 */
+	J_ARRAY, /* d = address of the value of array maps[array] whose index is in memory, or 0; loses r1 … r5 */
 	J_EXIT,
 };
 
@@ -78,7 +78,8 @@ struct jop {
 	u32 insn; /* xlated index */
 	u64 imm;
 	u32 target; /* block of a jump; J_ARRAY: entries */
-	u32 meter;  /* metered JCC: cost of the jump taken; J_ARRAY: bytes from value to value */
+	u32 meter;  /* metered JCC: cost of the jump taken; J_ARRAY: bytes from value to value (imm: from CPU to CPU) */
+	u16 array;  /* J_ARRAY: map */
 	/* Bookkeeping of fold.c: which definition each operand is, how often this one is used, what it replaced. */
 	u16 va, vb, vx, vd, prev;
 	u8 uses;

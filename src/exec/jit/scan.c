@@ -129,12 +129,13 @@ static void note_needs(struct jit *j, const struct bpf_insn *insn, u32 i) {
 	if (BPF_CLASS(insn->code) == BPF_STX && insn->src_reg == JREG_FP)
 		f->frame_escapes = true;
 	if (insn->code == (BPF_JMP | BPF_CALL)) {
+		enum call_needs needs = insn->src_reg == 0 ? call_needs(j->x, i) : CALL_NEEDS_CALL;
 		if (insn->src_reg == BPF_PSEUDO_CALL)
 			f->calls_local = true;
 		else
-			f->calls_helper = true;
-		f->tail_calls |= insn->src_reg == 0 && insn->imm == 12;
-		f->uses_run = true;
+			f->calls_helper |= needs == CALL_NEEDS_CALL;
+		f->tail_calls |= insn->src_reg == 0 && insn->imm == BPF_FUNC_tail_call;
+		f->uses_run |= needs != CALL_NEEDS_NOTHING;
 	}
 	f->may_goto |= insn->code == (BPF_JMP | BPF_JCOND);
 	if (j->x->facts[i].probe)

@@ -116,12 +116,13 @@ static bool writes_memory(const struct jop *op) {
 }
 
 /* Operations that are calls: they read r1 … r5 and leave them with values that nobody may read. */
-static void commit_call(struct jit *j, u16 v) {
-	for (u8 r = 1; r <= 5; r++)
+static void commit_call(struct jit *j, u16 v, bool reads) {
+	for (u8 r = 1; r <= 5 && reads; r++)
 		pin(j, r);
-	kill(j, 0);
-	for (u8 r = 0; r <= 5; r++)
+	for (u8 r = 0; r <= 5; r++) {
+		kill(j, r);
 		j->def[r] = v;
+	}
 }
 
 /* What a jump's target, or the end, reads. */
@@ -163,7 +164,7 @@ void window_commit(struct jit *j, const struct jop *from) {
 	if (writes_memory(op))
 		j->memory = v;
 	if (op->code == J_CALL || op->code == J_LOCAL || op->code == J_TAIL || op->code == J_ARRAY) {
-		commit_call(j, v);
+		commit_call(j, v, op->code != J_ARRAY);
 	} else if (op->d != JREG_NONE) {
 		op->prev = j->def[op->d];
 		kill(j, op->d);
@@ -213,8 +214,10 @@ static u16 live_before(const struct jit *j, const struct jop *op, u16 live) {
 	case J_CALL:
 	case J_LOCAL:
 	case J_TAIL:
-	case J_ARRAY:
 		return (live & ~0x3f) | 0x3e;
+	case J_ARRAY:
+		live &= ~0x3f;
+		break;
 	case J_EXIT:
 		return 1;
 	case J_JMP:

@@ -311,9 +311,9 @@ static u8 *lower_setcc(struct jit *j, u8 *p, const struct jop *op) {
 
 /* rax = the value's address: the geometry of the map is constant. r1 … r5 are lost in a call, so they are free here. */
 static u8 *lower_array(struct jit *j, u8 *p, const struct jop *op) {
-	u32 miss = code_labels(&j->code, 1);
-	u32 entries = op->target, stride = op->meter;
-	E(load, RCX, X64_MEM(RSI, 0), 4);
+	u32 miss = code_labels(&j->code, 1), entries = op->target, stride = op->meter;
+	ASSERT(op->d == 0 && stride && op->imm <= INT32_MAX);
+	E(load, RCX, x64_mem_of(j, op), 4);
 	E(zero, RAX);
 	if (entries <= INT32_MAX) {
 		E(alu_ri, false, X64_CMP, RCX, (s32)entries);
@@ -323,15 +323,20 @@ static u8 *lower_array(struct jit *j, u8 *p, const struct jop *op) {
 	}
 	FIX(FIX_JCC, CC_AE, miss);
 	E(mov_ri64, RAX, 0);
-	code_reloc(&j->code, p, RELOC_MAP_VALUE, (u16)op->disp, 0);
-	if (is_power_of_two(stride) && stride <= 8) {
-		E(lea, true, RAX, ((struct x64_mem){RAX, RCX, (u8)__builtin_ctz(stride), 0}));
+	code_reloc(&j->code, p, RELOC_MAP_VALUE, op->array, 0);
+	if (stride == 8) {
+		E(lea, true, RAX, ((struct x64_mem){RAX, RCX, 3, 0}));
 	} else {
 		if (is_power_of_two(stride))
 			E(shift_ri, true, X64_SHL, RCX, (u8)__builtin_ctz(stride));
 		else
 			E(imul_rri, true, RCX, RCX, (s32)stride);
 		E(alu_rr, true, X64_ADD, RAX, RCX);
+	}
+	if (op->imm) {
+		E(load, RDX, X64_MEM(X64_RUN, offsetof(struct skep_run, cpu)), 4);
+		E(imul_rri, true, RDX, RDX, (s32)op->imm);
+		E(alu_rr, true, X64_ADD, RAX, RDX);
 	}
 	BIND(miss);
 	return p;

@@ -91,6 +91,7 @@ static void begin(struct jit *j) {
 	const struct jfunc *f = &j->f;
 	u8 *p = code_begin(&j->code);
 	u32 pushed = 0;
+	j->aborts = j->exhausts = false;
 	choose_homes(j);
 	for (u32 r = 0; r < 16; r++)
 		if (j->saved & 1 << r)
@@ -133,14 +134,17 @@ static struct x64_mem run_field(u32 off) {
 #define RUN(field) run_field(offsetof(struct skep_run, field))
 
 static void end(struct jit *j) {
+	bool aborts = j->aborts, exhausts = j->exhausts;
 	u8 *p = code_begin(&j->code);
 	BIND(x64_budget_label(j));
-	if (j->flags & IMAGE_METERED)
+	if (exhausts)
 		E(store_imm, RUN(status), RUN_BUDGET, 4);
 	BIND(x64_abort_label(j));
-	E(zero, RAX);
+	if (aborts || exhausts)
+		E(zero, RAX);
 	code_end(&j->code, p);
-	x64_epilogue(j);
+	if (aborts || exhausts)
+		x64_epilogue(j);
 }
 
 /* What a helper is given as a callback: a C function (r1 … r5, run). */

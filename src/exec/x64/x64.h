@@ -18,10 +18,12 @@ enum { X64_RUN = R12, X64_SCRATCH = R10, X64_SCRATCH2 = R11, X64_SCRATCH3 = R9 /
 #define BIND(label) (code_end(&j->code, p), code_bind(&j->code, label), p = code_begin(&j->code))
 
 /* Labels of a function after those of its blocks. */
-static inline u32 x64_abort_label(const struct jit *j) {
+static inline u32 x64_abort_label(struct jit *j) {
+	j->aborts = true;
 	return j->f.first_label + j->f.blocks_n;
 }
-static inline u32 x64_budget_label(const struct jit *j) {
+static inline u32 x64_budget_label(struct jit *j) {
+	j->exhausts = true;
 	return j->f.first_label + j->f.blocks_n + 1;
 }
 /* A memory operand relative to the BPF frame pointer, which is not a register of its own. */
