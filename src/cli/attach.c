@@ -26,7 +26,8 @@ int cmd_attach(struct cli *cli, int argc, char **argv) {
 		return parsed;
 	const char *call = cli_option(&a, "syscall");
 	if (a.words_n != 1 || !call)
-		return cli_error(cli, "skep attach /sys/fs/bpf/hello --syscall execve -- make", "a pinned program and --syscall NAME are needed");
+		return cli_error(cli, "skep attach /sys/fs/bpf/hello --syscall execve -- make",
+						 "a pinned program and --syscall NAME are needed");
 	if (!a.command || !a.command[0])
 		return cli_error(cli, "skep attach PIN --syscall NAME -- COMMAND", "which command is to be run?");
 	if (!cli_engine(cli))
@@ -42,7 +43,8 @@ int cmd_attach(struct cli *cli, int argc, char **argv) {
 		status = cli_error(cli, NULL, "what is pinned at %s is not a program", a.word[0]);
 	else if (prog->refusal)
 		status = cli_error(cli, NULL, "this program cannot run here: %s [SK%04u]", prog->refusal, prog->refusal_code);
-	else if (spec_from_syscall(engine_abi(cli->engine), call, prog->type, cli_option(&a, "exit") != NULL, &at, error) != SPEC_OK)
+	else if (spec_from_syscall(engine_abi(cli->engine), call, prog->type, cli_option(&a, "exit") != NULL, &at, error) !=
+			 SPEC_OK)
 		status = cli_error(cli, NULL, "%s", error);
 	else {
 		at.prog = prog;

@@ -45,8 +45,12 @@ static int serve(struct command *c) {
 int command_run(struct command *c, bool *failed) {
 	struct cli *cli = c->cli;
 	char error[256] = "";
-	struct launch_opts opts = {.size = sizeof opts, .argv = c->argv, .progs = c->progs, .progs_n = c->progs_n, .log = launch_log,
-	                           .log_owner = cli};
+	struct launch_opts opts = {.size = sizeof opts,
+							   .argv = c->argv,
+							   .progs = c->progs,
+							   .progs_n = c->progs_n,
+							   .log = launch_log,
+							   .log_owner = cli};
 	*failed = true;
 	fflush(stdout);
 	int r = launch_start(cli->engine, &opts, &c->launch, error);

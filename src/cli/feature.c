@@ -157,24 +157,28 @@ static bool cpu_has(const char *flag) {
 
 static void probe_cpu(struct probe *p) {
 	p->good = cpu_has("fsgsbase") && cpu_has("rdpid");
-	snprintf(p->value, sizeof p->value, "%s", p->good ? "x86-64 with FSGSBASE and RDPID" : "x86-64 without FSGSBASE or RDPID");
+	snprintf(p->value, sizeof p->value, "%s",
+			 p->good ? "x86-64 with FSGSBASE and RDPID" : "x86-64 without FSGSBASE or RDPID");
 }
 
 static const struct {
 	const char *name, *what, *more;
 	void (*probe)(struct probe *);
 } probes[] = {
-    {"launch", "system call hooks for commands that skep starts", "allow ptrace in the container's seccomp profile", probe_launch},
-    {"attach", "hooks for processes that already run (a later version)", "sysctl kernel.yama.ptrace_scope=0", probe_yama},
-    {"descriptors", "pidfd_getfd", "containers: seccomp profile", probe_pidfd},
-    {"machine_code", "executable memory for compiled programs", "allow memfd_create and executable mappings", probe_code},
-    {"memory", "room for maps", "docker run --shm-size=1g, or XDG_RUNTIME_DIR on a larger tmpfs", probe_memory},
-    {"compiler", "clang for C sources", "apt-get install clang", probe_compiler},
-    {"cpu", "processor features of the hooks", "none: the slower ways are used", probe_cpu},
-    {"kernel_btf", "the kernel's types", "none needed for user space", probe_kernel_btf},
-    {"kernel_bpf", "the kernel's own bpf(2), for --kernel (a later version)", "run as root, or with CAP_BPF and CAP_PERFMON",
-     probe_kernel_bpf},
-    {"perf_events", "the kernel's events (a later version)", "sysctl kernel.perf_event_paranoid=2", probe_perf},
+	{"launch", "system call hooks for commands that skep starts", "allow ptrace in the container's seccomp profile",
+	 probe_launch},
+	{"attach", "hooks for processes that already run (a later version)", "sysctl kernel.yama.ptrace_scope=0",
+	 probe_yama},
+	{"descriptors", "pidfd_getfd", "containers: seccomp profile", probe_pidfd},
+	{"machine_code", "executable memory for compiled programs", "allow memfd_create and executable mappings",
+	 probe_code},
+	{"memory", "room for maps", "docker run --shm-size=1g, or XDG_RUNTIME_DIR on a larger tmpfs", probe_memory},
+	{"compiler", "clang for C sources", "apt-get install clang", probe_compiler},
+	{"cpu", "processor features of the hooks", "none: the slower ways are used", probe_cpu},
+	{"kernel_btf", "the kernel's types", "none needed for user space", probe_kernel_btf},
+	{"kernel_bpf", "the kernel's own bpf(2), for --kernel (a later version)",
+	 "run as root, or with CAP_BPF and CAP_PERFMON", probe_kernel_bpf},
+	{"perf_events", "the kernel's events (a later version)", "sysctl kernel.perf_event_paranoid=2", probe_perf},
 };
 
 int cmd_feature(struct cli *cli, int argc, char **argv) {

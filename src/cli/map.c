@@ -154,7 +154,8 @@ static int open_target(struct cli *cli, struct words *w, struct target *t) {
 		return -t->fd;
 	if (object_map_info(cli, t->fd, &t->info))
 		return cli_error(cli, NULL, "the map cannot be described");
-	t->value_bytes = map_has_cpu_parts(t->info.type) ? cli_nr_cpus() * (u32)round_up(t->info.value_size, 8) : t->info.value_size;
+	t->value_bytes =
+		map_has_cpu_parts(t->info.type) ? cli_nr_cpus() * (u32)round_up(t->info.value_size, 8) : t->info.value_size;
 	t->key = calloc(2, t->info.key_size + 16);
 	t->value = calloc(1, t->value_bytes + 16);
 	t->btf = object_btf(cli, t->info.btf_id);
@@ -176,9 +177,10 @@ static json_t *entry_values(const struct target *t, const u8 *value, bool format
 	json_t *list = json_array();
 	for (u32 cpu = 0; cpu * round_up(t->info.value_size, 8) < t->value_bytes; cpu++) {
 		const u8 *part = value + cpu * round_up(t->info.value_size, 8);
-		json_array_append_new(list, json_pack("{s:i,s:o}", "cpu", (int)cpu, "value",
-		                                      formatted ? value_json(t->btf, t->info.btf_value_type_id, part, t->info.value_size)
-		                                                : bytes_json(part, t->info.value_size)));
+		json_array_append_new(
+			list, json_pack("{s:i,s:o}", "cpu", (int)cpu, "value",
+							formatted ? value_json(t->btf, t->info.btf_value_type_id, part, t->info.value_size)
+									  : bytes_json(part, t->info.value_size)));
 	}
 	return list;
 }
@@ -331,7 +333,8 @@ static int get_next(struct cli *cli, struct target *t, struct words *w) {
 	u8 *next = t->key + t->info.key_size + 8;
 	if (!first && parse_bytes(cli, w, "key", t->key, t->info.key_size, stop_words))
 		return EXIT_CANNOT;
-	union bpf_attr attr = {.map_fd = (u32)t->fd, .key = first ? 0 : (u64)(uintptr_t)t->key, .next_key = (u64)(uintptr_t)next};
+	union bpf_attr attr = {
+		.map_fd = (u32)t->fd, .key = first ? 0 : (u64)(uintptr_t)t->key, .next_key = (u64)(uintptr_t)next};
 	s64 r = cli_bpf(cli, BPF_MAP_GET_NEXT_KEY, &attr);
 	if (r == -ENOENT)
 		return cli_error(cli, NULL, "getnext: that is the last key"), EXIT_NO;
@@ -397,7 +400,8 @@ static int create(struct cli *cli, struct words *w) {
 	}
 	const struct abi_map_type *t = type ? abi_map_type_by_name(engine_abi(cli->engine), type) : NULL;
 	if (!t)
-		return cli_error(cli, "hash, array, percpu_hash, percpu_array, ringbuf …", "there is no map type '%s'", type ? type : "");
+		return cli_error(cli, "hash, array, percpu_hash, percpu_array, ringbuf …", "there is no map type '%s'",
+						 type ? type : "");
 	union bpf_attr attr = {.map_type = t->id, .key_size = (u32)key, .value_size = (u32)value, .max_entries = (u32)entries,
 	                       .map_flags = (u32)flags};
 	snprintf(attr.map_name, sizeof attr.map_name, "%s", name);

@@ -26,7 +26,8 @@ static void dump_machine_code(struct cli *cli, const u8 *code, u32 n) {
 		return;
 	}
 	for (u32 i = 0; i < n; i++)
-		printf(i % 16 == 0 ? "%4x: %02x%s" : "%.0u%02x%s", i % 16 ? 0 : i, code[i], i % 16 == 15 || i + 1 == n ? "\n" : " ");
+		printf(i % 16 == 0 ? "%4x: %02x%s" : "%.0u%02x%s", i % 16 ? 0 : i, code[i],
+			   i % 16 == 15 || i + 1 == n ? "\n" : " ");
 }
 
 int prog_dump(struct cli *cli, struct words *w) {
@@ -53,7 +54,8 @@ int prog_dump(struct cli *cli, struct words *w) {
 	if (error || !code)
 		status = cli_error(cli, NULL, "the program cannot be read: %s", strerror(-error));
 	else if (!size)
-		status = cli_error(cli, NULL, jited ? "this program has no machine code: it runs in the interpreter" : "no instructions");
+		status = cli_error(cli, NULL,
+						   jited ? "this program has no machine code: it runs in the interpreter" : "no instructions");
 	else if (file) {
 		FILE *f = fopen(file, "wb");
 		bool written = f && fwrite(code, 1, size, f) == size;
@@ -139,9 +141,12 @@ int prog_run(struct cli *cli, struct words *w) {
 	if (!status && ctx_out && !write_data(cli, ctx_out, out + OUT_ROOM, attr.test.ctx_size_out))
 		status = EXIT_CANNOT;
 	if (!status && cli->json)
-		out_json(json_pack("{s:I,s:I}", "retval", (json_int_t)attr.test.retval, "duration", (json_int_t)attr.test.duration), cli->pretty);
+		out_json(
+			json_pack("{s:I,s:I}", "retval", (json_int_t)attr.test.retval, "duration", (json_int_t)attr.test.duration),
+			cli->pretty);
 	else if (!status)
-		printf("Return value: %u, duration%s: %uns\n", attr.test.retval, repeat > 1 ? " (average)" : "", attr.test.duration);
+		printf("Return value: %u, duration%s: %uns\n", attr.test.retval, repeat > 1 ? " (average)" : "",
+			   attr.test.duration);
 	engine_close(cli->engine, fd);
 	free(in.bytes), free(ctx.bytes), free(out);
 	return status;

@@ -45,11 +45,13 @@ static int attach_one(struct running *r, struct skep_program *p) {
 	if (r->progs_n == PROGRAMS_MAX)
 		return cli_error(cli, "choose some with --program NAME", "more than %d programs at once", PROGRAMS_MAX);
 	struct launch_prog *at = &r->progs[r->progs_n];
-	enum spec_answer answer = spec_from_section(engine_abi(cli->engine), skep_program__section(p), skep_program__type(p), at, error);
+	enum spec_answer answer =
+		spec_from_section(engine_abi(cli->engine), skep_program__section(p), skep_program__type(p), at, error);
 	if (answer == SPEC_BY_HAND && by_hand)
 		answer = spec_from_syscall(engine_abi(cli->engine), by_hand, skep_program__type(p), false, at, error);
 	if (answer == SPEC_BY_HAND)
-		return cli_error(cli, "say one: --syscall openat, or --syscall all", "program %s names no system call to attach to", name);
+		return cli_error(cli, "say one: --syscall openat, or --syscall all",
+						 "program %s names no system call to attach to", name);
 	if (answer != SPEC_OK)
 		return cli_error(cli, answer == SPEC_REFUSED ? "leave it out by choosing others with --program NAME" : NULL,
 		                 "program %s cannot be attached: %s", name, error);
@@ -119,7 +121,8 @@ static void print_maps(struct running *r) {
 		engine_map_put(cli->engine, (struct engine_map *)em);
 		const struct btf *btf = skep_object__btf(r->object);
 		if (cli->json) {
-			out_json(map_json(cli, name, skep_map__fd(m), &info, btf, skep_map__key_type(m), skep_map__value_type(m)), false);
+			out_json(map_json(cli, name, skep_map__fd(m), &info, btf, skep_map__key_type(m), skep_map__value_type(m)),
+					 false);
 			continue;
 		}
 		printf("\n");
@@ -134,16 +137,17 @@ static void print_report(struct running *r) {
 	launch_report(r->launch, &rep);
 	u64 unhooked = rep.unhooked_setuid + rep.unhooked_32bit + rep.unhooked_traced + rep.unhooked_other;
 	if (unhooked)
-		cli_warn(r->cli, "%llu program image%s ran without hooks: %s", (unsigned long long)unhooked, unhooked == 1 ? "" : "s",
-		         rep.first_unhooked);
+		cli_warn(r->cli, "%llu program image%s ran without hooks: %s", (unsigned long long)unhooked,
+				 unhooked == 1 ? "" : "s", rep.first_unhooked);
 	if (rep.sites_skipped && cli_option(r->a, "verbose"))
 		cli_warn(r->cli, "%llu of %llu system call sites were left alone", (unsigned long long)rep.sites_skipped,
 		         (unsigned long long)(rep.sites + rep.sites_skipped));
 	if (r->watch.lost)
 		cli_warn(r->cli, "%llu records were lost: the ring buffer was full", (unsigned long long)r->watch.lost);
 	if (cli_option(r->a, "verbose"))
-		cli_warn(r->cli, "%llu processes, %llu execs, %llu images, %llu system call sites", (unsigned long long)rep.processes,
-		         (unsigned long long)rep.execs, (unsigned long long)rep.images, (unsigned long long)rep.sites);
+		cli_warn(r->cli, "%llu processes, %llu execs, %llu images, %llu system call sites",
+				 (unsigned long long)rep.processes, (unsigned long long)rep.execs, (unsigned long long)rep.images,
+				 (unsigned long long)rep.sites);
 }
 
 static int run_command(struct running *r, double seconds) {

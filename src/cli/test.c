@@ -31,8 +31,9 @@ struct testing {
 };
 
 static const char *const xdp_verdicts[] = {"XDP_ABORTED", "XDP_DROP", "XDP_PASS", "XDP_TX", "XDP_REDIRECT"};
-static const char *const tc_verdicts[] = {"TC_ACT_UNSPEC", "TC_ACT_OK",     "TC_ACT_RECLASSIFY", "TC_ACT_SHOT", "TC_ACT_PIPE",
-                                          "TC_ACT_STOLEN", "TC_ACT_QUEUED", "TC_ACT_REPEAT",     "TC_ACT_REDIRECT"};
+static const char *const tc_verdicts[] = {"TC_ACT_UNSPEC", "TC_ACT_OK",     "TC_ACT_RECLASSIFY",
+										  "TC_ACT_SHOT",   "TC_ACT_PIPE",   "TC_ACT_STOLEN",
+										  "TC_ACT_QUEUED", "TC_ACT_REPEAT", "TC_ACT_REDIRECT"};
 
 static const char *verdict_name(const struct testing *t, u32 value, char room[16]) {
 	if (t->type == BPF_PROG_TYPE_XDP && value < ARRAY_SIZE(xdp_verdicts))
@@ -144,7 +145,9 @@ static int report(struct testing *t) {
 		const char *name = verdict_name(t, i - 1, room);
 		if (!t->count[i])
 			continue;
-		json_object_set_new(verdicts, name, json_integer((json_int_t)t->count[i] + json_integer_value(json_object_get(verdicts, name))));
+		json_object_set_new(
+			verdicts, name,
+			json_integer((json_int_t)t->count[i] + json_integer_value(json_object_get(verdicts, name))));
 	}
 	if (t->other)
 		json_object_set_new(verdicts, "other", json_integer((json_int_t)t->other));
@@ -156,9 +159,9 @@ static int report(struct testing *t) {
 		json_array_append_new(rows, json_pack("{s:s,s:O}", "verdict", name, "packets", n));
 	double ns = t->packets ? (double)t->duration_ns / (double)(t->packets * t->repeat) : 0;
 	if (cli->json) {
-		out_json(json_pack("{s:I,s:I,s:O,s:f}", "packets", (json_int_t)t->packets, "passed", (json_int_t)t->passed, "verdicts",
-		                   verdicts, "ns_per_run", ns),
-		         cli->pretty);
+		out_json(json_pack("{s:I,s:I,s:O,s:f}", "packets", (json_int_t)t->packets, "passed", (json_int_t)t->passed,
+						   "verdicts", verdicts, "ns_per_run", ns),
+				 cli->pretty);
 	} else {
 		out_table(stdout, NULL, rows, 0);
 		printf("%llu packets, %llu passed", (unsigned long long)t->packets, (unsigned long long)t->passed);
@@ -169,7 +172,8 @@ static int report(struct testing *t) {
 	json_decref(rows);
 	json_decref(verdicts);
 	if (t->unexpected)
-		return cli_warn(cli, "%llu packets did not get the verdict %s", (unsigned long long)t->unexpected, t->expect), EXIT_NO;
+		return cli_warn(cli, "%llu packets did not get the verdict %s", (unsigned long long)t->unexpected, t->expect),
+			   EXIT_NO;
 	return EXIT_YES;
 }
 
@@ -193,7 +197,8 @@ static struct skep_program *choose(struct testing *t, struct skep_object *object
 	else if (!found)
 		cli_error(t->cli, "XDP, tc and socket filter programs do", "no program in %s takes packets", t->a->word[0]);
 	else if (matches > 1)
-		cli_error(t->cli, "choose one with --program NAME", "%u programs in %s take packets", matches, t->a->word[0]), found = NULL;
+		cli_error(t->cli, "choose one with --program NAME", "%u programs in %s take packets", matches, t->a->word[0]),
+			found = NULL;
 	else if (!packet_type(skep_program__type(found)))
 		cli_error(t->cli, NULL, "program %s takes no packets", skep_program__name(found)), found = NULL;
 	return found;
@@ -212,7 +217,8 @@ static int run_tests(struct testing *t, struct skep_object *object) {
 	t->fd = skep_program__fd(p), t->type = skep_program__type(p);
 	struct engine_prog *prog = engine_prog_get(cli->engine, t->fd);
 	if (prog && prog->refusal) {
-		status = cli_error(cli, NULL, "program %s cannot run here: %s [SK%04u]", skep_program__name(p), prog->refusal, prog->refusal_code);
+		status = cli_error(cli, NULL, "program %s cannot run here: %s [SK%04u]", skep_program__name(p), prog->refusal,
+						   prog->refusal_code);
 		engine_prog_put(cli->engine, prog);
 		return status;
 	}

@@ -24,17 +24,17 @@ static void on_diagnostic(void *owner, const struct skep_diagnostic *d) {
 		char code[16];
 		snprintf(code, sizeof code, "SK%04u", d->code);
 		json_decref(v->problem);
-		v->problem = json_pack("{s:s,s:s?,s:s?,s:s?,s:s?,s:i,s:i,s:i,s:s?}", "code", code, "sentence", d->sentence, "kernel",
-		                       d->kernel_message, "suggestion", d->suggestion, "file", d->file, "line", (int)d->line, "column",
-		                       (int)d->column, "insn", d->insn, "log", d->log);
+		v->problem = json_pack("{s:s,s:s?,s:s?,s:s?,s:s?,s:i,s:i,s:i,s:s?}", "code", code, "sentence", d->sentence,
+							   "kernel", d->kernel_message, "suggestion", d->suggestion, "file", d->file, "line",
+							   (int)d->line, "column", (int)d->column, "insn", d->insn, "log", d->log);
 	}
 	if (text && !v->cli->json)
 		cli_diagnostic(v->cli, d);
 	else if (d->level == 0 && !strcmp(v->format, "gcc"))
 		printf("%s:%u:%u: error: %s [SK%04u]\n", d->file ? d->file : v->file, d->line, d->column, d->sentence, d->code);
 	else if (d->level == 0 && !strcmp(v->format, "github"))
-		printf("::error file=%s,line=%u,col=%u,title=SK%04u::%s\n", d->file ? d->file : v->file, d->line, d->column, d->code,
-		       d->sentence);
+		printf("::error file=%s,line=%u,col=%u,title=SK%04u::%s\n", d->file ? d->file : v->file, d->line, d->column,
+			   d->code, d->sentence);
 }
 
 static void verify_program(struct verdict *v, struct skep_program *p) {
@@ -109,7 +109,8 @@ int cmd_verify(struct cli *cli, int argc, char **argv) {
 	if (!a.words_n)
 		return cli_error(cli, "skep verify prog.bpf.o", "verify what?");
 	if (cli_option(&a, "kernel"))
-		return cli_error(cli, "leave --kernel out: the answer is computed here", "asking the running kernel is not there yet");
+		return cli_error(cli, "leave --kernel out: the answer is computed here",
+						 "asking the running kernel is not there yet");
 	const char *format = cli_option(&a, "format");
 	format = format ? format : cli->json ? "json" : "text";
 	bool known = false;

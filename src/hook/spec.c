@@ -132,8 +132,9 @@ enum spec_answer spec_from_section(const struct skep_abi *abi, const char *secti
 		}
 	}
 	snprintf(error, SPEC_ERROR, "the hook of section \"%s\" does not exist in the user engine%s", section,
-	         prog_type == BPF_PROG_TYPE_XDP || prog_type == BPF_PROG_TYPE_SCHED_CLS || prog_type == BPF_PROG_TYPE_SOCKET_FILTER
-	             ? "; run it over packets: skep test OBJECT --pcap FILE"
-	             : "");
+			 prog_type == BPF_PROG_TYPE_XDP || prog_type == BPF_PROG_TYPE_SCHED_CLS ||
+					 prog_type == BPF_PROG_TYPE_SOCKET_FILTER
+				 ? "; run it over packets: skep test OBJECT --pcap FILE"
+				 : "");
 	return SPEC_REFUSED;
 }
