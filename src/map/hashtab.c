@@ -478,23 +478,44 @@ u32 htab_next_live(const struct map *map, u32 after) {
 
 /* == Entry points == */
 
-static NOINLINE u32 find_slowly(const struct map *map, const u8 *at) {
+static NOINLINE bool find_slowly(const struct map *map, const u8 *at, struct htab_place *place) {
 	struct htab_key key = htab_key_of(map, at);
-	struct htab_place place;
-	return htab_find(map, &key, htab_hash_of(map, &key), &place) ? place.i : 0;
+	return htab_find(map, &key, htab_hash_of(map, &key), place);
 }
-/* The element of a key that is alone with its tag in its own bucket, which is nearly always; else the whole search. */
-static ALWAYS_INLINE u32 lookup(const struct map *map, const u8 *at, u32 key_size) {
+/* Keys in their own bucket, and absent ones when all of this bucket's keys are there: nearly always. */
+static ALWAYS_INLINE bool find_fast(const struct map *map, const u8 *at, u32 key_size, struct htab_place *place) {
 	struct htab_key key = htab_key(at, key_size);
 	u64 hash = htab_hash(&key, map->seed), *bucket = htab_bucket(map, hash, 0);
 	const u8 *near = (const u8 *)htab_elem(map, htab_near(map, hash));
 	__builtin_prefetch(near);
 	__builtin_prefetch(near + 64);
+	u64 control = load_acquire(bucket);
 	u64 match = htab_match(load_acquire(&bucket[HTAB_TAGS]), hash);
+	if (likely(match) && likely(htab_is_at(map, &key, htab_matched(bucket, match), place)))
+		return true;
+	if (likely(!(match & (match - 1))) && likely(!(control & HTAB_ELSEWHERE)))
+		return false;
+	return find_slowly(map, at, place);
+}
+static ALWAYS_INLINE u32 lookup(const struct map *map, const u8 *at, u32 key_size) {
 	struct htab_place place;
-	if (likely(match) && likely(htab_is_at(map, &key, htab_matched(bucket, match), &place)))
-		return place.i;
-	return find_slowly(map, at);
+	return find_fast(map, at, key_size, &place) ? place.i : 0;
+}
+/* Replaces the value of a key that is there; false: the long way. */
+static ALWAYS_INLINE bool replace_fast(const struct map *map, const u8 *at, u32 key_size, const u8 *value, u32 cpu) {
+	struct htab_place place;
+	if (!find_fast(map, at, key_size, &place) || !htab_pin(map, &place))
+		return false;
+	copy_value(map, htab_value(map, place.i, key_size, cpu), value);
+	htab_unpin(map, place.i);
+	return true;
+}
+static ALWAYS_INLINE bool replace(const struct map *map, const u8 *at, const u8 *value, u64 flags, u32 cpu) {
+	if (unlikely(flags != BPF_ANY && flags != BPF_EXIST))
+		return false;
+	return map->key_size == 4   ? replace_fast(map, at, 4, value, cpu)
+	       : map->key_size == 8 ? replace_fast(map, at, 8, value, cpu)
+	                            : replace_fast(map, at, map->key_size, value, cpu);
 }
 static ALWAYS_INLINE u64 lookup_plain(u64 map, u64 key, u32 key_size) {
 	u32 i = lookup((const struct map *)map, (const u8 *)key, key_size);
@@ -524,12 +545,16 @@ u64 htab_percpu_map_lookup_elem(DP_ARGS) {
 }
 u64 htab_map_update_elem(DP_ARGS) {
 	const struct map *map = (const struct map *)r1;
+	if (likely(replace(map, (const u8 *)r2, (const u8 *)r3, r4, 0)))
+		return 0;
 	return htab_update(map, (const u8 *)r2, (const u8 *)r3, r4, map_participant(map, run), 0);
 }
 u64 htab_percpu_map_update_elem(DP_ARGS) {
 	const struct map *map = (const struct map *)r1;
 	if (unlikely(run->cpu >= map->nr_cpus))
 		return -EBUSY;
+	if (likely(replace(map, (const u8 *)r2, (const u8 *)r3, r4, run->cpu)))
+		return 0;
 	return htab_update(map, (const u8 *)r2, (const u8 *)r3, r4, map_participant(map, run), run->cpu);
 }
 u64 htab_map_delete_elem(DP_ARGS) {

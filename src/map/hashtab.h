@@ -49,6 +49,8 @@ static ALWAYS_INLINE u32 htab_reach(u64 control) {
 static ALWAYS_INLINE u32 htab_target(u64 control) {
 	return control >> 28 & 511; /* distance * 8 + word of the bucket */
 }
+/* Set in a control word: not all of the bucket's keys are in its slots. */
+#define HTAB_ELSEWHERE (HTAB_INDEX | (u64)HTAB_REACH << 37)
 /* Announces element `index` for `target`. */
 static ALWAYS_INLINE u64 htab_announce(u64 control, u32 target, u32 index) {
 	u64 reach = MAX(htab_reach(control), target >> 3);
