@@ -133,7 +133,8 @@ UNITS += $$(UNIT_$(1))
 endef
 $(foreach r,$(filter-out cli,$(FLOORS)),$(eval $(call unit,$(r))))
 
--include $(wildcard make/*.mk)
+# Each room's rules; check.mk last: it runs what the others name.
+include $(filter-out make/check.mk,$(wildcard make/*.mk)) make/check.mk
 
 .PHONY: clean
 clean:

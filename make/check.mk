@@ -23,10 +23,17 @@ check:
 	@$(MAKE) --no-print-directory -j$$(nproc) check-build
 	@test/harness --totals $(TOTALS) $(CHECK_PROGRAMS)
 
-# What `make check` runs: programs that print TAP.
-CHECK_PROGRAMS = test/cli/tidy.sh $(UNITS) $(CHECK_EXTRA) $(foreach t,$(filter-out test/cli/tidy.sh,$(CLI_TESTS)),"$(RUN_CLI) $(t)")
-.PHONY: check-build
-check-build: $(O)/skep $(UNITS) $(CHECK_BUILD)
+# What `make check` and `make check-kernel` run: commands that print TAP, one argument each, and the files they need. Rooms add
+# to these: CHECK_PROGRAMS CHECK_BUILD KERNEL_PROGRAMS KERNEL_BUILD.
+CHECK_PROGRAMS += test/cli/tidy.sh "$(O)/test/run_cases" \
+	"SKEP_TEST_CACHE=$(O)/test/sites $(O)/test/launch $(TARGET_DIR)" $(UNITS) \
+	$(foreach t,$(filter-out test/cli/tidy.sh,$(CLI_TESTS)),"$(RUN_CLI) $(t)")
+CHECK_BUILD += $(O)/skep $(O)/libskep.a $(O)/libskep.so.0 $(UNITS) $(O)/test/run_cases $(O)/test/launch $(TARGETS_BUILT)
+KERNEL_PROGRAMS += $(KERNEL_isa) $(KERNEL_ABI) $(foreach t,$(KERNEL_TESTS),"$(RUN_CLI) $(t)")
+KERNEL_BUILD += $(O)/skep $(KERNEL_isa) $(KERNEL_ABI)
+.PHONY: check-build kernel-build
+check-build: $(CHECK_BUILD)
+kernel-build: $(KERNEL_BUILD)
 
 check-units: $(UNITS)
 	@test/harness $^
@@ -34,5 +41,5 @@ check-units: $(UNITS)
 check-kernel:
 	@tools/deps kernel
 	@rm -f $(TOTALS).kernel
-	@$(MAKE) --no-print-directory -j$$(nproc) $(O)/skep $(KERNEL_BUILD)
-	@test/harness --totals $(TOTALS).kernel --timeout 1200 $(KERNEL_PROGRAMS) $(foreach t,$(KERNEL_TESTS),"$(RUN_CLI) $(t)")
+	@$(MAKE) --no-print-directory -j$$(nproc) kernel-build
+	@test/harness --totals $(TOTALS).kernel --timeout 1200 $(KERNEL_PROGRAMS)
