@@ -59,6 +59,8 @@ struct skep_run {
 	u64 cookie;                 /* bpf_get_attach_cookie */
 	void *ctx;                  /* as given to the program */
 	u64 random;                 /* of get_prandom_u32: any content */
+	u32 prog_type;              /* enum bpf_prog_type, for helpers that differ by it (redirect); 0: not told */
+	u32 pad;
 	struct run_held held[RUN_HELD_MAX];
 };
 

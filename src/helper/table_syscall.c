@@ -1,12 +1,6 @@
 /* Addresses of the data plane's entry points in the library. */
 #include "helper/helper.h"
 
-/* Rows whose function is still missing are NULL. */
-#define DP(NAME) __attribute__((weak)) dataplane_fn NAME;
-#define DP_ENTRY(NAME)
-#include "abi/dataplane.def"
-#undef DP
-
 dataplane_fn *dataplane_function(enum dp_symbol symbol) {
 	static dataplane_fn *const table[DP_SYMBOLS] = {
 #define DP(NAME) [DP_##NAME] = NAME,
