@@ -40,3 +40,11 @@ $(O)/test/launch: $(LAUNCH_SRC) test/launch/oracle.h test/unit/test.h $(BELOW_ho
 .PHONY: check-launch
 check-launch: $(O)/test/launch $(TARGETS_BUILT)
 	@SKEP_TEST_CACHE=$(O)/test/sites timeout 300 $< $(TARGET_DIR)
+
+$(O)/bench/hook: bench/hook.c bench/hook_programs.S test/launch/oracle.c test/launch/oracle.h $(BELOW_hook:%=$(O)/lib/%.a)
+	$(say) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -Itest $(filter-out -MMD -MP,$(ALL_CFLAGS)) -o $@ bench/hook.c bench/hook_programs.S test/launch/oracle.c $(BELOW_hook:%=$(O)/lib/%.a) $(LIBS_hook) -lpthread
+.PHONY: bench-hook
+bench-hook: $(O)/bench/hook
+	@$<

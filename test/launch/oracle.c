@@ -5,7 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static int map = -1;
+static int map = -1, prog = -1;
 static long bpf(int cmd, union bpf_attr *a) {
 	return syscall(SYS_bpf, cmd, a, sizeof *a);
 }
@@ -47,12 +47,15 @@ int oracle_start(void) {
 	memset(&a, 0, sizeof a);
 	a.prog_type = BPF_PROG_TYPE_RAW_TRACEPOINT, a.insns = (unsigned long)code, a.insn_cnt = sizeof code / sizeof code[0];
 	a.license = (unsigned long)"GPL";
-	int prog = (int)bpf(BPF_PROG_LOAD, &a);
-	if (prog < 0)
-		return -1;
+	prog = (int)bpf(BPF_PROG_LOAD, &a);
+	return prog < 0 ? -1 : 0;
+}
+
+int oracle_attach(void) {
+	union bpf_attr a;
 	memset(&a, 0, sizeof a);
 	a.raw_tracepoint.name = (unsigned long)"sys_enter", a.raw_tracepoint.prog_fd = (unsigned)prog;
-	return bpf(BPF_RAW_TRACEPOINT_OPEN, &a) < 0 ? -1 : 0;
+	return (int)bpf(BPF_RAW_TRACEPOINT_OPEN, &a);
 }
 
 unsigned long oracle_count(unsigned pid, unsigned nr) {
