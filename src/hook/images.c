@@ -63,17 +63,19 @@ int images_of_file(struct images *im, int fd, u64 off, struct hooked_image **out
 	return err;
 }
 
-int images_of_vdso(struct images *im, const void *bytes, u64 size, struct hooked_image **out) {
-	struct hooked_image key = {.file_off = 0};
+struct hooked_image *images_vdso(const struct images *im) {
+	const struct hooked_image key = {0};
+	return find(im, &key, 0);
+}
+
+int images_add_vdso(struct images *im, const void *bytes, u64 size, struct hooked_image **out) {
+	struct hooked_image key = {0};
 	struct elf e;
-	*out = find(im, &key, 0);
-	if (*out)
-		return 0;
 	int err = elf_open_memory(&e, bytes, size), segment = err ? -1 : segment_at(&e, 0);
 	if (!err)
 		err = segment < 0 ? -ENOEXEC : sites_find(&e, (u32)segment, &key.sites);
 	if (!err && !(*out = add(im, &key)))
-		err = -ENOMEM;
+		sites_free(&key.sites), err = -ENOMEM;
 	elf_close(&e);
 	return err;
 }

@@ -24,13 +24,14 @@ struct hooked_image {
 struct images {
 	struct hooked_image *first;
 	const char *cache_dir; /* NULL: none */
-	struct sites vdso;
 };
 
 /* The image whose executable segment contains file offset `off` of the open file, from memory, the cache on disk or by
  * searching it. 0 or negative errno; *out is NULL when there is nothing to hook. */
 int images_of_file(struct images *im, int fd, u64 off, struct hooked_image **out);
-int images_of_vdso(struct images *im, const void *bytes, u64 size, struct hooked_image **out);
+/* The vDSO, when it was met before; else it is added. */
+struct hooked_image *images_vdso(const struct images *im);
+int images_add_vdso(struct images *im, const void *bytes, u64 size, struct hooked_image **out);
 void images_free(struct images *im);
 
 /* The island for an image whose segment stands at `segment`, at the k-th choice of place: makes it when needed. *at is its

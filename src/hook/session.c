@@ -106,6 +106,7 @@ int session_create(struct session_state *s, struct skep_engine *e, const struct 
 	u64 areas = random_in(AREAS_LOW, AREAS_HIGH, PAGE);
 	*s = (struct session_state){.engine = e, .base = random_in(WINDOW_LOW, WINDOW_HIGH, 1 << 16), .areas = areas,
 	                            .next_area = areas};
+	s->nr_cpus = (u32)sysconf(_SC_NPROCESSORS_CONF);
 	s->loader = (u64)dataplane_offset("loader_start"), s->boot = (u64)dataplane_offset("boot_entry");
 	s->block = (u64)dataplane_offset("session");
 	int err = make_files(s);

@@ -16,6 +16,7 @@ struct session_state {
 	int own[8];                /* descriptors to close */
 	u32 own_n;
 	int code_fd;               /* writable, ours alone */
+	u32 nr_cpus;               /* possible CPUs */
 	u32 code_used;             /* bytes of the code segment that are taken */
 	struct tables *tables;
 	struct shared *shared;

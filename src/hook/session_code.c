@@ -255,7 +255,7 @@ static u64 resolve(void *owner, u16 kind, u16 index, u64 addend) {
 	case RELOC_CODE:
 		return r->code_at + addend;
 	case RELOC_CONST:
-		return index == CONST_NR_CPUS ? (u64)sysconf(_SC_NPROCESSORS_CONF) : r->prog->image->id;
+		return index == CONST_NR_CPUS ? r->b->s->nr_cpus : r->prog->image->id;
 	}
 	r->missing = "a relocation of an unknown kind";
 	return 0;

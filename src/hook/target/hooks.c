@@ -69,7 +69,7 @@ static void forget_current(void) {
 void machine_enter(struct pt_regs *r) {
 	switch (r->orig_ax) {
 	case __NR_execve:
-		mail_ask(ASK_EXEC, r->di, (u64)-100 /* AT_FDCWD */, 0, 0, 0);
+		mail_ask(ASK_EXEC, r->di, (u64)AT_CWD, 0, 0, 0);
 		break;
 	case __NR_execveat:
 		mail_ask(ASK_EXEC, r->si, r->di, r->r8, 0, 0);

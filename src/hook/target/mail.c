@@ -44,6 +44,8 @@ static bool await(const struct reply *a, u32 seq) {
 		s64 got = target_syscall(__NR_futex, (u64)&a->seq, FUTEX_WAIT_OP, seq, (u64)second, 0, 0);
 		if (load_acquire(&a->seq) != seq)
 			return true;
+		if (load_acquire(&shared->orphaned))
+			return false;
 		if (got != -110 /* ETIMEDOUT */)
 			continue;
 		if (load_acquire(&tables->beat) != beat)
@@ -60,7 +62,10 @@ static void make_calls(struct request *q, const struct reply *a) {
 	u32 n = MIN(a->calls, (u32)CALLS_MAX);
 	for (u32 i = 0; i < n; i++) {
 		const struct remote_call *c = &a->call[i];
-		q->ret[i] = target_syscall(c->nr, c->arg[0], c->arg[1], c->arg[2], c->arg[3], c->arg[4], c->arg[5]);
+		s64 ret = target_syscall(c->nr, c->arg[0], c->arg[1], c->arg[2], c->arg[3], c->arg[4], c->arg[5]);
+		q->ret[i] = ret;
+		if (ret != (s64)c->expect)
+			break;
 	}
 }
 

@@ -86,9 +86,10 @@ STATIC_ASSERT(offsetof(struct boot_frame, fd) == FRAME_FD && offsetof(struct boo
 
 /* ---- tables (skep writes, targets read) -------------------------------------------------------------------------- */
 
-enum { NR_LIMIT = 512, HOOKS_MAX = 1024, REQUESTS = 64, CALLS_MAX = 14 };
+enum { NR_LIMIT = 512, HOOKS_MAX = 1024, REQUESTS = 64, CALLS_MAX = 12 };
 struct remote_call {
 	u64 nr, arg[6];
+	u64 expect; /* another result ends the batch */
 };
 enum reply_op { REPLY_DONE = 1, REPLY_CALL };
 struct reply {
@@ -96,7 +97,7 @@ struct reply {
 	u32 op;
 	u64 ticket;     /* of the request that is answered */
 	u32 calls, pad;
-	u64 pad2[13];
+	u64 pad2[5];
 	struct remote_call call[CALLS_MAX];
 };
 struct tables {
@@ -114,6 +115,7 @@ STATIC_ASSERT(sizeof(struct tables) <= TABLES_SIZE, "tables fit");
 
 enum request_state { REQUEST_FREE, REQUEST_ASKED, REQUEST_CALLED };
 enum request_kind { ASK_BOOT = 1, ASK_MAPPED, ASK_EXEC, ASK_EXEC_FAILED };
+enum { AT_CWD = -100 };
 struct request {
 	u32 owner;      /* tid of the thread that holds this slot, 0 = free */
 	u32 state;      /* enum request_state: a futex */

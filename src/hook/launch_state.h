@@ -1,0 +1,80 @@
+/* A launch inside: what launch.c (start, end, the caller's side), arrival.c (hooking images), requests.c (what targets ask)
+ * and stops.c (ptrace) share. All but the fields marked «caller» belong to the server thread once it runs; report is read
+ * by the caller under the lock. */
+#ifndef SKEP_HOOK_LAUNCH_STATE_H
+#define SKEP_HOOK_LAUNCH_STATE_H
+#include "hook/images.h"
+#include "hook/launch.h"
+#include "hook/mailbox.h"
+#include "hook/process.h"
+#include "hook/session.h"
+#include <pthread.h>
+#include <signal.h>
+
+struct tracee { /* a thread that we have seized for its exec */
+	pid_t tid, pid;
+};
+struct booting { /* an image that runs the loader */
+	pid_t pid;
+	u64 since_ms;
+	struct loader_place place;
+};
+struct launch {
+	struct session_state session;
+	struct images images;
+	u64 cookie;             /* stands in the private page of every process of the session */
+	u32 next_participant;
+	bool by_path;           /* pidfd_getfd is denied here */
+	VEC(struct tracee) tracees;
+	VEC(struct booting) booting;
+	u32 next_slot;
+	u64 last_tick_ms;
+	char skep_filters[24];  /* number of seccomp filters of skep itself, as /proc shows it */
+	u64 vdso_clock_offset;  /* of clock_gettime in the vDSO, when vdso_known */
+	bool vdso_known;
+
+	pthread_t server;
+	bool serving, stop;
+	pthread_mutex_t lock;   /* report, child_* and started */
+	pthread_cond_t changed;
+	struct launch_report report;
+	pid_t child;
+	int child_status;       /* as wait gives it, when child_ended */
+	bool child_ended, started;
+	int start_error;
+	char start_problem[256];
+
+	const struct launch_opts *opts; /* until the child has started */
+	sigset_t caller_mask;   /* what the child is to have */
+	char *cache_dir;
+	int event, child_fd, epoll; /* caller */
+	bool detached;
+	void (*log)(void *owner, const char *line);
+	void *log_owner;
+};
+
+/* launch.c */
+void launch_note(struct launch *l, const char *fmt, ...) PRINTF(2, 3);
+/* An image that runs without hooks: counted, and the first one remembered for the report. count is a member of report. */
+void launch_unhooked(struct launch *l, u64 *count, const char *path, const char *why);
+u64 launch_now_ms(void);
+/* What a process executes, for messages: "" when it is gone. */
+void launch_path_of(pid_t pid, char *path, u32 room);
+
+/* arrival.c: the thread behind m sleeps in its request. 0 or negative errno. */
+int arrival_boot(struct launch *l, const struct mail *m, const struct process *p);
+int arrival_file(struct launch *l, const struct mail *m, const struct process *p, int fd, u64 off, u64 mapped_at);
+/* Room for the loader in a process at its exec stop: an address, 0 = none. */
+u64 arrival_room(pid_t pid, const struct auxv *v, u32 need);
+int arrival_open(pid_t pid, const char *what, const char *path);
+
+/* requests.c */
+void requests_serve(struct launch *l, const struct mail *m);
+void requests_expire(struct launch *l);
+
+/* stops.c */
+int stops_start_child(struct launch *l);
+void stops_seize(struct launch *l, pid_t tid, pid_t pid);
+void stops_release(struct launch *l, pid_t tid);
+void stops_reap(struct launch *l);
+#endif

@@ -1,0 +1,216 @@
+/* What threads of targets ask for. Everything that they say is checked: a request in the name of a process must come from a
+ * process whose private page has this session's cookie, and the thread must sleep for just this request; else a process of
+ * low privilege could have us touch another of its choice. */
+#include "hook/launch_state.h"
+#include "hook/privilege.h"
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { AT_COOKIE = ENV_SIZE - 8, BOOT_TIMEOUT_MS = 2000, WAIT_TRIES = 200 };
+
+/* ---- who asks ---------------------------------------------------------------------------------------------------- */
+
+/* The thread sleeps on the answer's word: /proc shows the system call and its first argument. It may be on its way. */
+static bool sleeps_for(const struct launch *l, const struct mail *m, pid_t pid, pid_t tid) {
+	char path[64], line[256], want[64];
+	u64 word = l->session.base + AT_TABLES + offsetof(struct tables, reply) + m->slot * sizeof(struct reply) +
+	           offsetof(struct reply, seq);
+	snprintf(path, sizeof path, "/proc/%d/task/%d/syscall", pid, tid);
+	snprintf(want, sizeof want, "202 0x%llx ", (unsigned long long)word);
+	for (u32 i = 0; i < WAIT_TRIES; i++) {
+		FILE *f = fopen(path, "re");
+		if (!f)
+			return false;
+		bool got = fgets(line, sizeof line, f) != NULL;
+		fclose(f);
+		if (got && !strncmp(line, want, strlen(want)))
+			return true;
+		if (got && strncmp(line, "running", 7) && strncmp(line, "202 ", 4))
+			return false; /* in another call */
+		usleep(i < 20 ? 0 : 1000);
+	}
+	return false;
+}
+
+static bool has_cookie(const struct launch *l, const struct process *p) {
+	u64 cookie = 0;
+	return !process_read(p, l->session.base + AT_ENV + AT_COOKIE, &cookie, sizeof cookie) && cookie == l->cookie;
+}
+
+/* The number of a process or thread in its innermost namespace, from the NSpid line of its status; 0 = gone. */
+static pid_t inner_id(const char *path) {
+	char line[256];
+	long id = 0;
+	FILE *f = fopen(path, "re");
+	while (f && fgets(line, sizeof line, f))
+		if (!strncmp(line, "NSpid:", 6)) {
+			for (char *at = line + 6, *end;; at = end) {
+				long v = strtol(at, &end, 10);
+				if (end == at)
+					break;
+				id = v;
+			}
+			break;
+		}
+	if (f)
+		fclose(f);
+	return (pid_t)id;
+}
+
+/* Our number of the thread whose number in its own namespace is tid; 0 = none. */
+static pid_t outer_tid(pid_t pid, pid_t tid) {
+	char path[64 + NAME_MAX];
+	pid_t found = 0;
+	snprintf(path, sizeof path, "/proc/%d/task", pid);
+	DIR *d = opendir(path);
+	for (struct dirent *e; d && !found && (e = readdir(d));) {
+		snprintf(path, sizeof path, "/proc/%d/task/%s/status", pid, e->d_name);
+		if (e->d_name[0] != '.' && inner_id(path) == tid)
+			found = (pid_t)strtol(e->d_name, NULL, 10);
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+/* The process that asks, in our numbers. It may have its own namespace of numbers: then all processes are looked at. */
+static bool find_asker(const struct launch *l, struct mail *m, struct process *p) {
+	if (!process_open(p, m->pid)) {
+		if (has_cookie(l, p) && sleeps_for(l, m, m->pid, m->tid))
+			return true;
+		process_close(p);
+	}
+	DIR *d = opendir("/proc");
+	bool found = false;
+	for (struct dirent *e; d && !found && (e = readdir(d));) {
+		char path[64 + NAME_MAX];
+		pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
+		snprintf(path, sizeof path, "/proc/%s/status", e->d_name);
+		if (pid <= 0 || pid == m->pid || inner_id(path) != m->pid || process_open(p, pid))
+			continue;
+		pid_t tid = has_cookie(l, p) ? outer_tid(pid, m->tid) : 0;
+		found = tid && sleeps_for(l, m, pid, tid);
+		if (found)
+			m->pid = pid, m->tid = tid;
+		else
+			process_close(p);
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+/* ---- boot -------------------------------------------------------------------------------------------------------- */
+
+static void boot(struct launch *l, struct booting *b, const struct mail *m) {
+	struct process p;
+	char path[160];
+	int err = process_open(&p, b->pid);
+	launch_path_of(b->pid, path, sizeof path);
+	if (!err) {
+		process_write(&p, b->place.at, b->place.bytes, b->place.n);
+		err = arrival_boot(l, m, &p);
+		process_close(&p);
+	}
+	if (err)
+		launch_unhooked(l, &l->report.unhooked_other, path, strerror(-err));
+}
+
+/* An image that has no cookie yet: known by the number under which it was started, and by its sleep. */
+static bool serve_boot(struct launch *l, const struct mail *m) {
+	for (u32 i = 0; i < l->booting.n; i++) {
+		struct booting b = l->booting.at[i];
+		char path[64];
+		snprintf(path, sizeof path, "/proc/%d/status", b.pid);
+		if ((b.pid != m->pid && inner_id(path) != m->pid) || !sleeps_for(l, m, b.pid, b.pid))
+			continue;
+		l->booting.at[i] = l->booting.at[--l->booting.n];
+		boot(l, &b, m);
+		return true;
+	}
+	return false;
+}
+
+/* Images whose loader never came to us: the program runs, without hooks. */
+void requests_expire(struct launch *l) {
+	char path[160];
+	for (u32 i = 0; i < l->booting.n; i++) {
+		pid_t pid = l->booting.at[i].pid;
+		bool gone = kill(pid, 0) && errno == ESRCH;
+		if (!gone && launch_now_ms() - l->booting.at[i].since_ms < BOOT_TIMEOUT_MS)
+			continue;
+		launch_path_of(pid, path, sizeof path);
+		if (!gone && path[0])
+			launch_unhooked(l, &l->report.unhooked_other, path, "its memory or its filters leave no room for skep");
+		l->booting.at[i--] = l->booting.at[--l->booting.n];
+	}
+}
+
+/* ---- mappings and exec ------------------------------------------------------------------------------------------- */
+
+static void serve_mapped(struct launch *l, const struct mail *m, const struct process *p) {
+	char what[48];
+	snprintf(what, sizeof what, "task/%d/fd/%d", m->tid, (int)m->arg[2]);
+	int fd = arrival_open(m->pid, what, ""), err = fd < 0 ? fd : arrival_file(l, m, p, fd, m->arg[3], m->arg[0]);
+	if (fd >= 0)
+		close(fd);
+	if (err)
+		launch_note(l, "a library of process %d runs unhooked: %s", m->pid, strerror(-err));
+}
+
+/* A string of the target: up to its end, page by page, because what lies behind may not be mapped. */
+static bool read_string(const struct process *p, u64 at, char *to, u32 room) {
+	for (u32 n = 0; n < room;) {
+		u32 piece = MIN(room - n, 4096 - (u32)((at + n) & 4095));
+		if (process_read(p, at + n, to + n, piece))
+			return false;
+		if (memchr(to + n, 0, piece))
+			return true;
+		n += piece;
+	}
+	return false;
+}
+
+static void serve_exec(struct launch *l, const struct mail *m, const struct process *p) {
+	char path[PATH_MAX], what[48];
+	int at = (int)m->arg[1];
+	if (!read_string(p, m->arg[0], path, sizeof path))
+		return; /* execve will fail */
+	int root = arrival_open(m->pid, "root", "/");
+	snprintf(what, sizeof what, "task/%d/fd/%d", m->tid, at);
+	int from = at == AT_CWD ? arrival_open(m->pid, "cwd", "/") : arrival_open(m->pid, what, "");
+	bool gains = exec_gains_privilege(root, from, path);
+	if (root >= 0)
+		close(root);
+	if (from >= 0)
+		close(from);
+	if (gains)
+		launch_unhooked(l, &l->report.unhooked_setuid, path, "programs that gain privilege are not traced");
+	else
+		stops_seize(l, m->tid, m->pid);
+}
+
+void requests_serve(struct launch *l, const struct mail *asked) {
+	struct mail m = *asked;
+	struct process p;
+	if (m.kind == ASK_BOOT) {
+		if (!serve_boot(l, &m) && l->booting.n)
+			return; /* not asleep yet: it stays, and comes again */
+	} else if (!find_asker(l, &m, &p))
+		launch_note(l, "a request in the name of process %d, which does not sleep for it", m.pid);
+	else {
+		if (m.kind == ASK_MAPPED)
+			serve_mapped(l, &m, &p);
+		else if (m.kind == ASK_EXEC)
+			serve_exec(l, &m, &p);
+		else if (m.kind == ASK_EXEC_FAILED)
+			stops_release(l, m.tid);
+		process_close(&p);
+	}
+	mail_done(&m);
+}

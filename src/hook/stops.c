@@ -1,0 +1,277 @@
+/* The ptrace part: the command's start, threads seized for their exec, and their stops. Only the server thread comes here.
+ *
+ * A thread is seized between its request and its exec, hardly a millisecond. Meanwhile its signals and stops are passed
+ * on as they come. If skep dies, the kernel lets go of it. */
+#include "hook/dataplane_image.h"
+#include "hook/launch_state.h"
+#include "hook/privilege.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { SEIZE_OPTIONS = PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD };
+
+/* ---- exec -------------------------------------------------------------------------------------------------------- */
+
+static void forget(struct launch *l, pid_t tid) {
+	for (u32 i = 0; i < l->tracees.n; i++)
+		if (l->tracees.at[i].tid == tid) {
+			l->tracees.at[i] = l->tracees.at[--l->tracees.n];
+			return;
+		}
+}
+
+/* Filters in force in a process: the Seccomp_filters line of its status, "" when the kernel does not tell. */
+static void filters_of(pid_t pid, char *to, u32 room) {
+	char path[64], line[128];
+	snprintf(path, sizeof path, "/proc/%d/status", pid);
+	FILE *f = fopen(path, "re");
+	to[0] = 0;
+	while (f && fgets(line, sizeof line, f))
+		if (!strncmp(line, "Seccomp_filters:", 16))
+			snprintf(to, room, "%.20s", line + 16);
+	if (f)
+		fclose(f);
+}
+
+/* A filter of the program's own may kill on the calls of the loader. */
+static bool has_own_filter(struct launch *l, pid_t pid) {
+	char here[24];
+	if (!l->skep_filters[0])
+		filters_of(getpid(), l->skep_filters, sizeof l->skep_filters);
+	filters_of(pid, here, sizeof here);
+	return strcmp(here, l->skep_filters) != 0;
+}
+
+static void start_image(struct launch *l, pid_t pid, const char *path) {
+	struct auxv v;
+	char why[200] = "it cannot be inspected";
+	u32 start = (u32)dataplane_offset("loader_start"), size = (u32)dataplane_offset("loader_end") - start, unused;
+	struct handover h = {.fds = l->session.fds, .fds_n = l->session.fds_n, .window = l->session.base,
+	                     .code_size = CODE_SIZE, .boot = l->session.base + l->session.boot,
+	                     .loader = dataplane_bytes(&unused) + start, .loader_size = size,
+	                     .loader_by_path = (u32)dataplane_offset("loader_path_start") - start, .by_path = l->by_path};
+	struct booting *b = vec_push(&l->booting);
+	struct loader_place place = {0};
+	u64 room = b && !process_auxv(pid, &v) ? arrival_room(pid, &v, size) : 0;
+	enum start_result got = START_FAILED;
+	if (room)
+		got = process_start_loader(pid, &h, room, size, &place, why, sizeof why);
+	else
+		ptrace(PTRACE_DETACH, pid, 0, 0);
+	l->by_path = h.by_path;
+	if (b && got == START_OK)
+		*b = (struct booting){pid, launch_now_ms(), place};
+	else if (b)
+		l->booting.n--;
+	if (got == START_32BIT)
+		launch_unhooked(l, &l->report.unhooked_32bit, path, "it is a 32-bit program");
+	else if (got == START_FAILED)
+		launch_unhooked(l, &l->report.unhooked_other, path, why);
+}
+
+static void at_exec(struct launch *l, pid_t pid) {
+	char path[160];
+	launch_path_of(pid, path, sizeof path);
+	pthread_mutex_lock(&l->lock);
+	l->report.execs++;
+	l->started |= pid == l->child;
+	pthread_cond_broadcast(&l->changed);
+	pthread_mutex_unlock(&l->lock);
+	if (!has_own_filter(l, pid)) {
+		start_image(l, pid, path);
+		return;
+	}
+	ptrace(PTRACE_DETACH, pid, 0, 0);
+	launch_unhooked(l, &l->report.unhooked_other, path, "it runs under a seccomp filter of its own");
+}
+
+void stops_seize(struct launch *l, pid_t tid, pid_t pid) {
+	struct tracee *t = vec_push(&l->tracees);
+	if (!t)
+		return;
+	*t = (struct tracee){tid, pid};
+	if (ptrace(PTRACE_SEIZE, tid, 0, SEIZE_OPTIONS)) {
+		char path[160];
+		int err = errno;
+		l->tracees.n--;
+		launch_path_of(pid, path, sizeof path);
+		launch_unhooked(l, &l->report.unhooked_traced, path,
+		                err == EPERM ? "what it executes has another tracer or is protected" : strerror(err));
+	}
+}
+
+void stops_release(struct launch *l, pid_t tid) {
+	for (u32 i = 0; i < l->tracees.n; i++)
+		if (l->tracees.at[i].tid == tid) {
+			process_release(tid);
+			forget(l, tid);
+			return;
+		}
+}
+
+/* ---- stops ------------------------------------------------------------------------------------------------------- */
+
+static void at_stop(struct launch *l, pid_t pid, int status) {
+	if (status >> 8 == (SIGTRAP | PTRACE_EVENT_EXEC << 8)) {
+		unsigned long former = (unsigned long)pid; /* a thread that executes takes the number of its process */
+		ptrace(PTRACE_GETEVENTMSG, pid, 0, &former);
+		forget(l, (pid_t)former), forget(l, pid);
+		at_exec(l, pid);
+	} else if (status >> 16 == PTRACE_EVENT_STOP) /* a group stop, or the end of one */
+		ptrace(WSTOPSIG(status) == SIGTRAP ? PTRACE_CONT : PTRACE_LISTEN, pid, 0, 0);
+	else
+		ptrace(PTRACE_CONT, pid, 0, status >> 16 ? 0 : WSTOPSIG(status));
+}
+
+static void at_end(struct launch *l, pid_t pid, int status) {
+	forget(l, pid);
+	if (pid != l->child)
+		return;
+	pthread_mutex_lock(&l->lock);
+	l->child_ended = true, l->child_status = status;
+	pthread_cond_broadcast(&l->changed);
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* One event of one process, if there is any. */
+static bool take_event(struct launch *l, pid_t pid) {
+	int status;
+	pid_t got = waitpid(pid, &status, WNOHANG | __WALL);
+	if (got <= 0)
+		return false;
+	if (WIFSTOPPED(status))
+		at_stop(l, got, status);
+	else
+		at_end(l, got, status);
+	return true;
+}
+
+/* Waits for those that are ours to wait for, and for nobody else's children. */
+void stops_reap(struct launch *l) {
+	for (u32 i = 0; i < l->tracees.n;) {
+		struct tracee t = l->tracees.at[i];
+		bool any = take_event(l, t.tid) || (t.pid != t.tid && take_event(l, t.pid));
+		i = any ? 0 : i + 1; /* the list may have changed: from the start */
+	}
+	while (!l->child_ended && l->child > 0 && take_event(l, l->child))
+		;
+}
+
+/* ---- the command ------------------------------------------------------------------------------------------------- */
+
+NORETURN static void run_child(const struct launch *l, const char *path, int go, int failed) {
+	char byte;
+	char *const *env = l->opts->envp ? l->opts->envp : environ;
+	sigprocmask(SIG_SETMASK, &l->caller_mask, NULL);
+	while (read(go, &byte, 1) < 0 && errno == EINTR)
+		;
+	execve(path, l->opts->argv, env);
+	int err = errno;
+	if (err == ENOEXEC) { /* as shells do: a script without its first line */
+		char *sh[64] = {"/bin/sh", (char *)path};
+		for (u32 i = 1; l->opts->argv[i] && i < ARRAY_SIZE(sh) - 2; i++)
+			sh[i + 1] = l->opts->argv[i];
+		execve(sh[0], sh, env);
+		err = errno;
+	}
+	(void)!write(failed, &err, sizeof err);
+	_exit(127);
+}
+
+/* As execvp looks for it. 0, -ENOENT, -EACCES. */
+static int find_command(const struct launch_opts *o, char *path, u32 room) {
+	const char *name = o->argv[0], *list = NULL;
+	for (char *const *env = o->envp ? o->envp : environ; *env; env++)
+		if (!strncmp(*env, "PATH=", 5))
+			list = *env + 5;
+	if (strchr(name, '/') || !*name)
+		return (u32)snprintf(path, room, "%s", name) < room ? 0 : -ENAMETOOLONG;
+	int err = -ENOENT;
+	for (const char *at = list ? list : "/bin:/usr/bin"; at;) {
+		const char *end = strchr(at, ':');
+		int n = end ? (int)(end - at) : (int)strlen(at);
+		at = end ? end + 1 : NULL;
+		if ((u32)snprintf(path, room, "%.*s%s%s", n, end ? end - n : list + strlen(list) - n, n ? "/" : "", name) >= room)
+			continue;
+		if (!access(path, X_OK))
+			return 0;
+		if (errno == EACCES)
+			err = -EACCES;
+	}
+	return err;
+}
+
+/* Waits until the child has left the pipe: by its exec, or with the reason why there was none. */
+static int await_exec(struct launch *l, int failed) {
+	int why = 0;
+	fcntl(failed, F_SETFL, O_NONBLOCK);
+	for (;;) {
+		ssize_t n = read(failed, &why, sizeof why);
+		if (n == sizeof why)
+			return -why;
+		if (n == 0 || l->child_ended)
+			return 0;
+		stops_reap(l);
+		usleep(100);
+	}
+}
+
+static int fork_child(struct launch *l, const char *path, bool seize) {
+	int go[2], failed[2], err = 0;
+	if (pipe2(go, O_CLOEXEC))
+		return -errno;
+	if (pipe2(failed, O_CLOEXEC)) {
+		err = -errno;
+		close(go[0]), close(go[1]);
+		return err;
+	}
+	l->child = fork();
+	if (!l->child) {
+		close(go[1]); /* or its read would never end */
+		run_child(l, path, go[0], failed[1]);
+	}
+	close(go[0]), close(failed[1]);
+	err = l->child < 0 ? -errno : 0;
+	struct tracee *t = !err && seize ? vec_push(&l->tracees) : NULL;
+	if (t) {
+		*t = (struct tracee){l->child, l->child};
+		if (ptrace(PTRACE_SEIZE, l->child, 0, SEIZE_OPTIONS)) {
+			err = -errno;
+			l->tracees.n--;
+			kill(l->child, SIGKILL);
+			waitpid(l->child, NULL, __WALL);
+			snprintf(l->start_problem, sizeof l->start_problem, "this system does not let skep trace its own child: %s",
+			         strerror(-err));
+		}
+	}
+	close(go[1]);
+	if (!err && (err = await_exec(l, failed[0]))) {
+		waitpid(l->child, NULL, __WALL);
+		snprintf(l->start_problem, sizeof l->start_problem, "%.150s cannot be executed: %s", path, strerror(-err));
+	}
+	close(failed[0]);
+	return err;
+}
+
+int stops_start_child(struct launch *l) {
+	char path[PATH_MAX];
+	int err = find_command(l->opts, path, sizeof path);
+	if (err) {
+		snprintf(l->start_problem, sizeof l->start_problem, "%.150s: %s", l->opts->argv[0],
+		         err == -ENOENT ? "command not found" : strerror(-err));
+		return err;
+	}
+	int root = open("/", O_RDONLY | O_CLOEXEC | O_DIRECTORY), cwd = open(".", O_RDONLY | O_CLOEXEC | O_DIRECTORY);
+	bool gains = exec_gains_privilege(root, cwd, path);
+	close(root), close(cwd);
+	if (gains)
+		launch_unhooked(l, &l->report.unhooked_setuid, path, "programs that gain privilege are not traced");
+	return fork_child(l, path, !gains);
+}
