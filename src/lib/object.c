@@ -45,7 +45,7 @@ static struct skep_object *new_object(const char *path, const struct skep_object
 	arena_init(&o->arena, 0);
 	o->btf_fd = -1;
 	*err = copy_opts(&o->opts, opts);
-	o->path = arena_printf(&o->arena, "%s", path);
+	o->path = arena_printf(&o->arena, "%s", o->opts.name ? o->opts.name : path);
 	o->name = base_name(o, o->opts.name ? o->opts.name : path);
 	if (!*err && (!o->path || !o->name))
 		*err = -ENOMEM;
