@@ -177,8 +177,6 @@ static bool log_is_sane(const union bpf_attr *a) {
 	       a->log_size <= UINT32_MAX >> 2;
 }
 
-/* While the verifier is being built: an engine without one loads nothing. */
-extern __typeof__(verify) verify __attribute__((weak));
 
 static int run_verifier(struct load *l, struct arena *arena, struct verify_output *out) {
 	struct skep_engine *e = l->c->e;
@@ -192,8 +190,6 @@ static int run_verifier(struct load *l, struct arena *arena, struct verify_outpu
 		.line_info_n = p->line_info_n, .line_info_size = p->line_info_size, .attach_btf_id = p->attach_btf_id,
 		.log_level = l->log_level, .log = l->log, .log_size = l->log_size,
 	};
-	if (!verify)
-		return explain(l->c, -EOPNOTSUPP, "this build has no verifier");
 	return verify(&in, arena, out);
 }
 
