@@ -19,24 +19,24 @@ static const u8 jump_pred[16] = {
 
 static void build_end(struct jit *j, const struct bpf_insn *insn, u32 i) {
 	bool swap = BPF_CLASS(insn->code) == BPF_ALU64 || BPF_SRC(insn->code) == BPF_TO_BE;
-	struct jop op = jop_at(j, swap ? J_BSWAP : insn->imm == 16 ? J_MOVZX : J_MOV, i);
-	op.d = op.a = insn->dst_reg;
-	op.size = (u8)(insn->imm / 8);
-	op.wide = insn->imm == 64;
-	fold_emit(j, &op);
+	struct jop *op = jop_new(j, swap ? J_BSWAP : insn->imm == 16 ? J_MOVZX : J_MOV, i);
+	op->d = op->a = insn->dst_reg;
+	op->size = (u8)(insn->imm / 8);
+	op->wide = insn->imm == 64;
+	fold_emit(j, op);
 }
 
 static void build_mov(struct jit *j, const struct bpf_insn *insn, u32 i) {
 	bool wide = BPF_CLASS(insn->code) == BPF_ALU64, reg = BPF_SRC(insn->code) == BPF_X;
-	struct jop op = jop_at(j, !reg ? J_IMM : insn->off ? J_MOVSX : J_MOV, i);
-	op.d = insn->dst_reg, op.wide = wide;
+	struct jop *op = jop_new(j, !reg ? J_IMM : insn->off ? J_MOVSX : J_MOV, i);
+	op->d = insn->dst_reg, op->wide = wide;
 	if (insn->off == BPF_ADDR_SPACE_CAST && reg)
 		j->error = -EOPNOTSUPP; /* no arenas in this engine */
 	if (!reg)
-		op.imm = wide ? (u64)(s64)insn->imm : (u32)insn->imm;
+		op->imm = wide ? (u64)(s64)insn->imm : (u32)insn->imm;
 	else
-		op.a = insn->src_reg, op.size = (u8)(insn->off / 8);
-	fold_emit(j, &op);
+		op->a = insn->src_reg, op->size = (u8)(insn->off / 8);
+	fold_emit(j, op);
 }
 
 static void build_alu(struct jit *j, const struct bpf_insn *insn, u32 i) {
@@ -49,101 +49,101 @@ static void build_alu(struct jit *j, const struct bpf_insn *insn, u32 i) {
 		build_mov(j, insn, i);
 		return;
 	}
-	struct jop op = jop_at(j, kind == BPF_NEG ? J_NEG : alu_code[kind >> 4], i);
-	op.wide = BPF_CLASS(insn->code) == BPF_ALU64;
-	op.d = op.a = insn->dst_reg;
+	struct jop *op = jop_new(j, kind == BPF_NEG ? J_NEG : alu_code[kind >> 4], i);
+	op->wide = BPF_CLASS(insn->code) == BPF_ALU64;
+	op->d = op->a = insn->dst_reg;
 	if (insn->off == 1 && kind != BPF_NEG)
-		op.code = kind == BPF_DIV ? J_SDIV : J_SMOD;
+		op->code = kind == BPF_DIV ? J_SDIV : J_SMOD;
 	if (kind != BPF_NEG && BPF_SRC(insn->code) == BPF_X)
-		op.b = insn->src_reg;
+		op->b = insn->src_reg;
 	else if (kind != BPF_NEG)
-		op.flags = JF_IMM, op.imm = op.wide ? (u64)(s64)insn->imm : (u32)insn->imm;
-	fold_emit(j, &op);
+		op->flags = JF_IMM, op->imm = op->wide ? (u64)(s64)insn->imm : (u32)insn->imm;
+	fold_emit(j, op);
 }
 
 static void build_ldimm64(struct jit *j, const struct bpf_insn *insn, u32 i) {
-	struct jop op = jop_at(j, J_IMM, i);
-	op.d = insn->dst_reg;
-	op.imm = (u64)(u32)insn[1].imm << 32 | (u32)insn->imm;
+	struct jop *op = jop_new(j, J_IMM, i);
+	op->d = insn->dst_reg;
+	op->imm = (u64)(u32)insn[1].imm << 32 | (u32)insn->imm;
 	switch (insn->src_reg) {
 	case 0:
 		break;
 	case BPF_PSEUDO_MAP_FD:
 	case BPF_PSEUDO_MAP_IDX:
-		op.code = J_ADDRESS, op.scale = RELOC_MAP, op.disp = insn->imm, op.imm = 0;
+		op->code = J_ADDRESS, op->scale = RELOC_MAP, op->disp = insn->imm, op->imm = 0;
 		break;
 	case BPF_PSEUDO_MAP_VALUE:
 	case BPF_PSEUDO_MAP_IDX_VALUE:
-		op.code = J_ADDRESS, op.scale = RELOC_MAP_VALUE, op.disp = insn->imm, op.imm = (u32)insn[1].imm;
+		op->code = J_ADDRESS, op->scale = RELOC_MAP_VALUE, op->disp = insn->imm, op->imm = (u32)insn[1].imm;
 		break;
 	case BPF_PSEUDO_FUNC: {
 		s64 t = (s64)i + 1 + insn->imm;
 		if (t < 0 || t >= j->x->n || !j->sub_of[t])
 			j->error = -EINVAL;
 		else
-			op.code = J_FUNC, op.imm = j->sub_of[t] - 1u;
+			op->code = J_FUNC, op->imm = j->sub_of[t] - 1u;
 		break;
 	}
 	default:
 		j->error = -EOPNOTSUPP; /* kernel objects by BTF id have no address here */
 	}
-	if ((op.code == J_ADDRESS) && (u32)op.disp >= j->x->maps_n)
+	if ((op->code == J_ADDRESS) && (u32)op->disp >= j->x->maps_n)
 		j->error = -EINVAL;
-	fold_emit(j, &op);
+	fold_emit(j, op);
 }
 
 static void build_load(struct jit *j, const struct bpf_insn *insn, u32 i) {
 	bool sx = BPF_MODE(insn->code) == BPF_MEMSX;
 	u8 slot = slot_of(j, insn), size = (u8)insn_size_bytes(insn->code);
-	struct jop op = jop_at(j, sx ? J_LOADSX : J_LOAD, i);
-	op.d = insn->dst_reg, op.b = insn->src_reg, op.disp = insn->off, op.size = size;
+	struct jop *op = jop_new(j, sx ? J_LOADSX : J_LOAD, i);
+	op->d = insn->dst_reg, op->b = insn->src_reg, op->disp = insn->off, op->size = size;
 	if (slot != JREG_NONE)
-		op.code = sx ? J_MOVSX : J_MOV, op.a = slot, op.b = JREG_NONE, op.disp = 0, op.wide = sx || size == 8;
+		op->code = sx ? J_MOVSX : J_MOV, op->a = slot, op->b = JREG_NONE, op->disp = 0, op->wide = sx || size == 8;
 	else if (j->x->facts[i].probe)
-		op.code = J_PROBE, op.flags = sx ? JF_SIGNED : 0;
-	fold_emit(j, &op);
+		op->code = J_PROBE, op->flags = sx ? JF_SIGNED : 0;
+	fold_emit(j, op);
 }
 
 static void build_store(struct jit *j, const struct bpf_insn *insn, u32 i) {
 	bool imm = BPF_CLASS(insn->code) == BPF_ST;
 	u8 slot = slot_of(j, insn), size = (u8)insn_size_bytes(insn->code);
-	struct jop op = jop_at(j, J_STORE, i);
-	op.b = insn->dst_reg, op.disp = insn->off, op.size = size;
+	struct jop *op = jop_new(j, J_STORE, i);
+	op->b = insn->dst_reg, op->disp = insn->off, op->size = size;
 	if (imm)
-		op.flags = JF_IMM, op.imm = (u64)(s64)insn->imm;
+		op->flags = JF_IMM, op->imm = (u64)(s64)insn->imm;
 	else
-		op.a = insn->src_reg;
+		op->a = insn->src_reg;
 	if (slot != JREG_NONE) {
-		op.code = imm ? J_IMM : J_MOV, op.d = slot, op.b = JREG_NONE, op.disp = 0, op.flags = 0;
-		op.wide = size == 8;
+		op->code = imm ? J_IMM : J_MOV, op->d = slot, op->b = JREG_NONE, op->disp = 0, op->flags = 0;
+		op->wide = size == 8;
 		if (imm && size == 4)
-			op.imm = (u32)op.imm;
+			op->imm = (u32)op->imm;
 	}
-	fold_emit(j, &op);
+	fold_emit(j, op);
 }
 
 static void build_atomic(struct jit *j, const struct bpf_insn *insn, u32 i) {
-	struct jop op = jop_at(j, J_ATOMIC, i);
-	op.size = (u8)insn_size_bytes(insn->code), op.wide = op.size == 8;
-	op.b = insn->dst_reg, op.disp = insn->off, op.imm = (u32)insn->imm, op.a = insn->src_reg;
+	struct jop *op = jop_new(j, J_ATOMIC, i);
+	op->size = (u8)insn_size_bytes(insn->code), op->wide = op->size == 8;
+	op->b = insn->dst_reg, op->disp = insn->off, op->imm = (u32)insn->imm, op->a = insn->src_reg;
 	if (insn->imm == BPF_LOAD_ACQ)
-		op.code = J_LOAD, op.d = insn->dst_reg, op.b = insn->src_reg, op.a = JREG_NONE;
+		op->code = J_LOAD, op->d = insn->dst_reg, op->b = insn->src_reg, op->a = JREG_NONE;
 	else if (insn->imm == BPF_STORE_REL)
-		op.code = J_STORE;
+		op->code = J_STORE;
 	else if (insn->imm == BPF_CMPXCHG)
-		op.d = 0;
+		op->d = 0;
 	else if (insn->imm & BPF_FETCH)
-		op.d = insn->src_reg;
+		op->d = insn->src_reg;
 	/* load-acquire and store-release are plain moves on x86-64; a machine where they are not needs a flag here */
-	fold_emit(j, &op);
+	fold_emit(j, op);
 }
 
 static void build_meter(struct jit *j, u32 i) {
 	if (!(j->flags & IMAGE_METERED))
 		return;
-	struct jop op = jop_at(j, J_METER, i);
-	op.imm = meter_cost(j->x, i);
-	fold_emit(j, &op);
+	struct jop *op = jop_new(j, J_METER, i);
+	op->imm = meter_cost(j->x, i);
+	fold_emit(j, op);
 }
 
 /* «if a pred b goto T; d = x; T:» is how clang writes d = a pred b ? d : x for BPF: a select. */
@@ -178,27 +178,27 @@ static void build_jump(struct jit *j, const struct bpf_insn *insn, struct jblock
 			build_meter(j, i);
 		return; /* the end of the block says where it goes */
 	}
-	struct jop op = jop_at(j, J_JCC, i);
+	struct jop *op = jop_new(j, J_JCC, i);
 	if (BPF_OP(insn->code) == BPF_JCOND) {
-		op.code = J_MAY_GOTO;
+		op->code = J_MAY_GOTO;
 	} else {
-		op.pred = jump_pred[BPF_OP(insn->code) >> 4];
-		op.wide = BPF_CLASS(insn->code) == BPF_JMP;
-		op.a = insn->dst_reg;
+		op->pred = jump_pred[BPF_OP(insn->code) >> 4];
+		op->wide = BPF_CLASS(insn->code) == BPF_JMP;
+		op->a = insn->dst_reg;
 		if (BPF_SRC(insn->code) == BPF_X)
-			op.b = insn->src_reg;
+			op->b = insn->src_reg;
 		else
-			op.flags = JF_IMM, op.imm = op.wide ? (u64)(s64)insn->imm : (u32)insn->imm;
+			op->flags = JF_IMM, op->imm = op->wide ? (u64)(s64)insn->imm : (u32)insn->imm;
 	}
-	op.target = b->taken;
-	if (!metered && op.code == J_JCC && build_select(j, insn, b, i, &op))
+	op->target = b->taken;
+	if (!metered && op->code == J_JCC && build_select(j, insn, b, i, op))
 		return;
-	if (metered && op.code == J_JCC)
-		op.flags |= JF_ABORT, op.meter = MIN(meter_cost(j->x, i), (u32)INT32_MAX);
-	fold_emit(j, &op);
-	if (op.code == J_JMP || op.code == J_NOP) { /* decided: one way is never gone */
-		u32 dead = op.code == J_JMP ? b->fall : b->taken;
-		b->fall = op.code == J_JMP ? b->taken : b->fall, b->taken = NO_BLOCK;
+	if (metered && op->code == J_JCC)
+		op->flags |= JF_ABORT, op->meter = MIN(meter_cost(j->x, i), (u32)INT32_MAX);
+	fold_emit(j, op);
+	if (op->code == J_JMP || op->code == J_NOP) { /* decided: one way is never gone */
+		u32 dead = op->code == J_JMP ? b->fall : b->taken;
+		b->fall = op->code == J_JMP ? b->taken : b->fall, b->taken = NO_BLOCK;
 		if (dead != NO_BLOCK)
 			j->f.blocks[dead].preds--;
 	}
@@ -214,10 +214,10 @@ static void build_call(struct jit *j, const struct bpf_insn *insn, u32 i) {
 			return;
 		}
 		build_meter(j, i);
-		struct jop op = jop_at(j, J_LOCAL, i);
-		op.d = 0, op.imm = j->sub_of[t] - 1u;
-		op.flags = j->may_abort[op.imm] ? JF_ABORT : 0;
-		fold_emit(j, &op);
+		struct jop *op = jop_new(j, J_LOCAL, i);
+		op->d = 0, op->imm = j->sub_of[t] - 1u;
+		op->flags = j->may_abort[op->imm] ? JF_ABORT : 0;
+		fold_emit(j, op);
 	} else {
 		j->error = -EOPNOTSUPP; /* kernel functions have no implementation here */
 	}
@@ -250,8 +250,8 @@ static void build_insn(struct jit *j, struct jblock *b, u32 i) {
 		break;
 	default:
 		if (insn->code == (BPF_JMP | BPF_EXIT)) {
-			struct jop op = jop_at(j, J_EXIT, i);
-			fold_emit(j, &op);
+			struct jop *op = jop_new(j, J_EXIT, i);
+			fold_emit(j, op);
 		} else if (insn->code == (BPF_JMP | BPF_CALL)) {
 			build_call(j, insn, i);
 		} else if (BPF_OP(insn->code) == BPF_CALL || BPF_OP(insn->code) == BPF_EXIT) {
@@ -300,9 +300,9 @@ static void build_exit(struct jit *j, struct jblock *b, u32 next) {
 		b->taken = b->fall, b->fall = other;
 	}
 	if (b->fall != next) {
-		struct jop op = jop_at(j, J_JMP, block_last(j, b));
-		op.target = b->fall, op.live = j->live_now;
-		fold_emit(j, &op);
+		struct jop *op = jop_new(j, J_JMP, block_last(j, b));
+		op->target = b->fall, op->live = j->live_now;
+		fold_emit(j, op);
 	}
 }
 

@@ -5,10 +5,13 @@
 
 enum { PINNED = 255 }; /* uses: somebody outside the window reads it */
 
-/* A new operation at instruction i, not yet in the window: registers and index JREG_NONE. */
-static inline struct jop jop_at(const struct jit *j, u8 code, u32 i) {
-	return (struct jop){.code = code, .insn = i, .d = JREG_NONE, .a = JREG_NONE, .b = JREG_NONE, .x = JREG_NONE,
-	                    .live = j->live[i], .wide = true};
+/* A new operation at instruction i, in the place behind the window where it is committed: registers JREG_NONE. */
+static inline struct jop *jop_new(struct jit *j, u8 code, u32 i) {
+	struct jop *op = &j->ops[j->n];
+	ASSERT_DEBUG(j->n <= WINDOW);
+	*op = (struct jop){.code = code, .insn = i, .d = JREG_NONE, .a = JREG_NONE, .b = JREG_NONE, .x = JREG_NONE,
+	                   .live = j->live[i], .wide = true};
+	return op;
 }
 
 /* ---- window.c ---- */
@@ -31,7 +34,7 @@ static inline bool only_reader(const struct jit *j, const struct jop *op, u8 r) 
 	return j->def[r] && !j->ops[j->def[r]].uses && dead_after(op, r);
 }
 /* Appends; counts uses; removes the definition that it makes superfluous. */
-void window_commit(struct jit *j, const struct jop *op);
+void window_commit(struct jit *j, struct jop *op);
 /* Takes out a definition that has no use. */
 void window_remove(struct jit *j, u16 v);
 /* Makes r hold definition v again by dropping the one that replaced it. */

@@ -84,44 +84,44 @@ enum call_needs call_needs(const struct xlated *x, u32 i) {
 /* A lookup in an array of known geometry. */
 static void build_array_lookup(struct jit *j, const struct map_facts *map, u32 i) {
 	const struct insn_facts *facts = &j->x->facts[i];
-	struct jop op = jop_at(j, J_ARRAY, i);
+	struct jop *op = jop_new(j, J_ARRAY, i);
 	bool percpu = map->type == BPF_MAP_TYPE_PERCPU_ARRAY;
 	u64 stride = round_up(map->value_size, 8), plane = percpu ? round_up(map->max_entries * stride, 64) : 0;
-	op.d = 0, op.disp = facts->map;
+	op->d = 0, op->disp = facts->map;
 	if (facts->const_key && (u32)facts->const_arg >= map->max_entries) {
-		op.code = J_IMM;
+		op->code = J_IMM;
 	} else if (facts->const_key && !percpu) {
-		op.code = J_ADDRESS, op.scale = RELOC_MAP_VALUE, op.imm = (u32)facts->const_arg * stride;
+		op->code = J_ADDRESS, op->scale = RELOC_MAP_VALUE, op->imm = (u32)facts->const_arg * stride;
 	} else {
-		op.code = J_ARRAY;
-		op.array = facts->map, op.disp = 0, op.b = 2, op.size = 4;
-		op.target = map->max_entries, op.meter = (u32)stride, op.imm = plane;
+		op->code = J_ARRAY;
+		op->array = facts->map, op->disp = 0, op->b = 2, op->size = 4;
+		op->target = map->max_entries, op->meter = (u32)stride, op->imm = plane;
 	}
-	fold_emit(j, &op);
+	fold_emit(j, op);
 }
 
 void build_helper(struct jit *j, u32 i) {
 	u32 helper = (u32)j->x->insns[i].imm;
 	const struct insn_facts *facts = &j->x->facts[i];
 	const struct map_facts *map = map_of_call(j->x, i);
-	struct jop op = jop_at(j, J_CALL, i);
+	struct jop *op = jop_new(j, J_CALL, i);
 	if (is_inline_lookup(j->x, i, map)) {
 		build_array_lookup(j, map, i);
 		return;
 	}
-	op.d = 0;
+	op->d = 0;
 	if (helper == BPF_FUNC_tail_call) {
-		op.code = J_TAIL;
+		op->code = J_TAIL;
 	} else if (helper == BPF_FUNC_get_smp_processor_id) {
-		op.code = J_CPU;
+		op->code = J_CPU;
 	} else {
 		s32 symbol = dp_of_call(j->x, i);
 		if (symbol < 0) {
 			j->error = -EOPNOTSUPP;
 			return;
 		}
-		op.imm = helper, op.disp = symbol;
-		op.flags = facts->may_abort || facts->callback || facts->back_edge ? JF_ABORT : 0;
+		op->imm = helper, op->disp = symbol;
+		op->flags = facts->may_abort || facts->callback || facts->back_edge ? JF_ABORT : 0;
 	}
-	fold_emit(j, &op);
+	fold_emit(j, op);
 }

@@ -28,17 +28,19 @@ static int jit_init(struct jit *j, const struct image *image, const struct jit_m
 	u64 n = MAX(x->n, 1u);
 	j->block_of = malloc(n * sizeof *j->block_of);
 	j->live = malloc(n * sizeof *j->live);
+	j->regs = malloc(n * sizeof *j->regs);
 	j->mark = calloc(n, 1);
 	j->sub_of = calloc(n, sizeof *j->sub_of);
 	j->may_abort = calloc(MAX(x->subprogs_n, 1u), 1);
 	j->n = 1;
 	bool ok = code_init(&j->code, (u32)MIN(n * 6 + 1024, (u64)1 << 30));
-	return ok && j->block_of && j->live && j->mark && j->sub_of && j->may_abort ? 0 : -ENOMEM;
+	return ok && j->block_of && j->live && j->regs && j->mark && j->sub_of && j->may_abort ? 0 : -ENOMEM;
 }
 
 static void jit_free(struct jit *j) {
 	free(j->block_of);
 	free(j->live);
+	free(j->regs);
 	free(j->mark);
 	free(j->sub_of);
 	free(j->may_abort);

@@ -33,6 +33,11 @@ struct jfunc {
 	u32 first_label;  /* of block 0; then EXIT_LABELS more */
 };
 
+/* Registers that an instruction reads and writes. */
+struct insn_use {
+	u16 reads, writes;
+};
+
 struct jit_machine;
 struct jit {
 	const struct xlated *x;
@@ -43,6 +48,7 @@ struct jit {
 	struct jfunc f;
 	u32 *block_of;  /* by instruction: its block, valid at block starts */
 	u16 *live;      /* by instruction: registers live after it, filled a block at a time */
+	struct insn_use *regs; /* by instruction */
 	u8 *mark;       /* by instruction: enum mark bits */
 	u8 *may_abort;  /* by subprogram: a call of it needs a test of the status */
 	u32 sub_labels; /* two labels a subprogram: its body, its C-callable entry */

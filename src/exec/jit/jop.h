@@ -29,7 +29,6 @@ enum jop_code {
 	J_LEA,   /* d = address, 64 bits */
 	J_SELECT, /* d = (a pred (b or imm)) ? x : d; x JREG_NONE: the constant disp */
 	J_SETCC, /* d = a pred (b or imm) */
-	J_LAST_PURE = J_SETCC, /* up to here nothing changes but d */
 	J_LOAD,  /* d = memory of `size` bytes, zero-extended */
 	J_LOADSX, /* d = memory, sign-extended to 64 bits */
 	J_LOADBE, /* d = memory of 4 or 8 bytes, byte-swapped */
@@ -47,6 +46,7 @@ enum jop_code {
 	J_CPU,   /* r0 = run->cpu */
 	J_ARRAY, /* d = address of the value of array maps[array] whose index is in memory, or 0; loses r1 … r5 */
 	J_EXIT,
+	JOP_CODES
 };
 
 /* Predicates, as BPF names them. */

@@ -9,6 +9,7 @@
  *
  * All passes are linear in the number of instructions and touch each a few times: about 10 ns together. */
 #include "exec/jit/jit.h"
+#include "isa/decode.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,49 +38,38 @@ static u8 mem_base(const struct bpf_insn *insn) {
 	return BPF_CLASS(insn->code) == BPF_LDX ? insn->src_reg : insn->dst_reg;
 }
 
-void insn_regs(const struct bpf_insn *insn, u16 *reads, u16 *writes) {
+/* What the rows of ops.def say of an opcode; a few opcodes (calls, atomics) need a look at the instruction. */
+static const u16 uses_of_code[256] = {
+#define ROW_ALU(name, code, sel, group, cpu, operands, text)                                                           \
+	[code] = USE_##operands & ~READS_SRC, [(code) | BPF_X] = USE_##operands,
+#define ROW_JCC ROW_ALU
+#define ROW_UNARY(name, code, sel, group, cpu, operands, text) [code] = USE_##operands,
+#define ROW_LOAD ROW_UNARY
+#define ROW_STORE ROW_UNARY
+#define ROW_EXIT ROW_UNARY
+#define ROW_LDDW ROW_UNARY
+#include "isa/ops.def"
+};
+
+static u16 regs_of_atomic(const struct bpf_insn *insn, u16 *writes) {
 	u16 d = 1 << insn->dst_reg, s = 1 << insn->src_reg;
-	u8 op = BPF_OP(insn->code);
-	*reads = *writes = 0;
-	switch (BPF_CLASS(insn->code)) {
-	case BPF_ALU:
-	case BPF_ALU64:
+	if (insn->imm == BPF_LOAD_ACQ) {
 		*writes = d;
-		*reads = op == BPF_MOV ? 0 : d;
-		if (BPF_SRC(insn->code) == BPF_X && op != BPF_END && op != BPF_NEG)
-			*reads |= s;
-		break;
-	case BPF_JMP:
-	case BPF_JMP32:
-		if (op == BPF_CALL) {
-			*reads = R1_R5, *writes = R1_R5 | 1;
-		} else if (op == BPF_EXIT) {
-			*reads = 1;
-		} else if (op != BPF_JA && op != BPF_JCOND) {
-			*reads = d | (BPF_SRC(insn->code) == BPF_X ? s : 0);
-		}
-		break;
-	case BPF_LD:
-		*writes = insn->code == BPF_LD_IMM64 ? d : 0;
-		break;
-	case BPF_LDX:
-		*reads = s, *writes = d;
-		break;
-	case BPF_ST:
-		*reads = d;
-		break;
-	case BPF_STX:
-		*reads = d | s;
-		if (BPF_MODE(insn->code) != BPF_ATOMIC)
-			break;
-		if (insn->imm == BPF_CMPXCHG)
-			*reads |= 1, *writes = 1;
-		else if (insn->imm == BPF_LOAD_ACQ)
-			*reads = s, *writes = d;
-		else if (insn->imm & BPF_FETCH)
-			*writes = s;
-		break;
+		return s;
 	}
+	*writes = insn->imm == BPF_CMPXCHG ? 1 : insn->imm != BPF_STORE_REL && insn->imm & BPF_FETCH ? s : 0;
+	return d | s | (insn->imm == BPF_CMPXCHG ? 1 : 0);
+}
+
+void insn_regs(const struct bpf_insn *insn, u16 *reads, u16 *writes) {
+	u32 uses = uses_of_code[insn->code], d = insn->dst_reg, s = insn->src_reg;
+	STATIC_ASSERT(READS_DST == 1 << 6 && READS_SRC == 1 << 7 && READS_R0 == 1 << 8 && WRITES_DST == 1 << 9, "shifts");
+	*reads = (u16)((uses >> 6 & 1) << d | (uses >> 7 & 1) << s | (uses >> 8 & 1));
+	*writes = (u16)((uses >> 9 & 1) << d);
+	if (unlikely((insn->code & ~BPF_DW) == (BPF_STX | BPF_ATOMIC)))
+		*reads = regs_of_atomic(insn, writes);
+	else if (unlikely(insn->code == (BPF_JMP | BPF_CALL)))
+		*reads = R1_R5, *writes = R1_R5 | 1;
 }
 
 u32 meter_cost(const struct xlated *x, u32 i) {
@@ -119,7 +109,14 @@ static void note_needs(struct jit *j, const struct bpf_insn *insn, u32 i) {
 	struct jfunc *f = &j->f;
 	u16 reads, writes;
 	insn_regs(insn, &reads, &writes);
+	j->regs[i] = (struct insn_use){reads, writes};
 	f->regs |= reads | writes;
+	if (j->x->facts[i].probe)
+		f->probes = f->calls_helper = f->uses_run = true;
+	if (BPF_CLASS(insn->code) == BPF_ALU || BPF_CLASS(insn->code) == BPF_ALU64 || BPF_CLASS(insn->code) == BPF_LDX) {
+		f->frame_escapes |= reads >> JREG_FP & 1 && !(is_mem(insn) && insn->src_reg == JREG_FP);
+		return;
+	}
 	if (BPF_CLASS(insn->code) == BPF_STX && BPF_MODE(insn->code) == BPF_ATOMIC) {
 		u32 op = insn->imm;
 		f->fetch_loops |= op == (BPF_AND | BPF_FETCH) || op == (BPF_OR | BPF_FETCH) || op == (BPF_XOR | BPF_FETCH);
@@ -138,8 +135,6 @@ static void note_needs(struct jit *j, const struct bpf_insn *insn, u32 i) {
 		f->uses_run |= needs != CALL_NEEDS_NOTHING;
 	}
 	f->may_goto |= insn->code == (BPF_JMP | BPF_JCOND);
-	if (j->x->facts[i].probe)
-		f->probes = f->calls_helper = f->uses_run = true;
 }
 
 static int mark_targets(struct jit *j) {
@@ -241,20 +236,21 @@ static u32 add_block(struct jit *j, u32 start) {
 	return f->blocks_n++;
 }
 
-static void block_regs(struct jit *j, struct jblock *b, u32 i) {
+/* Registers of the instruction, promoted slots included. */
+static inline struct insn_use use_of(const struct jit *j, u32 i) {
 	const struct bpf_insn *insn = &j->x->insns[i];
-	u16 reads, writes;
-	u8 slot = is_mem(insn) ? slot_of(j, insn) : JREG_NONE;
-	insn_regs(insn, &reads, &writes);
-	if (slot != JREG_NONE) {
-		reads &= ~(1 << JREG_FP);
-		if (BPF_CLASS(insn->code) == BPF_LDX)
-			reads = 1 << slot;
-		else
-			writes = 1 << slot;
-	}
-	b->uses |= reads & ~b->defs;
-	b->defs |= writes;
+	struct insn_use use = j->regs[i];
+	if (likely(!j->f.slots) || !is_mem(insn) || mem_base(insn) != JREG_FP)
+		return use;
+	u8 slot = slot_of(j, insn);
+	if (slot == JREG_NONE)
+		return use;
+	use.reads &= ~(1 << JREG_FP);
+	if (BPF_CLASS(insn->code) == BPF_LDX)
+		use.reads = 1 << slot;
+	else
+		use.writes = 1 << slot;
+	return use;
 }
 
 static int make_blocks(struct jit *j) {
@@ -274,7 +270,9 @@ static int make_blocks(struct jit *j) {
 				return -ENOMEM;
 			j->block_of[i] = b;
 		}
-		block_regs(j, &f->blocks[b], i);
+		struct insn_use use = use_of(j, i);
+		f->blocks[b].uses |= use.reads & ~f->blocks[b].defs;
+		f->blocks[b].defs |= use.writes;
 	}
 	f->blocks[b].end = f->end;
 	return 0;
@@ -385,9 +383,8 @@ void scan_live(struct jit *j, u32 block) {
 		j->live[i] = live;
 		if (j->mark[i] & MARK_SECOND_SLOT)
 			continue;
-		struct jblock one = {0};
-		block_regs(j, &one, i);
-		live = (live & ~one.defs) | one.uses;
+		struct insn_use use = use_of(j, i);
+		live = (live & ~use.writes) | use.reads;
 	}
 	ASSERT_DEBUG((live & ~b->live_in) == 0);
 }

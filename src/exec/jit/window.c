@@ -18,12 +18,38 @@
 #include "exec/jit/build.h"
 #include <string.h>
 
+/* What the window must know of an operation, by code. */
+enum {
+	PROP_REMOVABLE = 1, /* only d changes */
+	PROP_MEMORY = 2,    /* may write memory */
+	PROP_CALL = 4,      /* loses r0 … r5 */
+	PROP_IMPLICIT = 8,  /* reads what is no operand */
+	PROP_NARROW = 16,   /* zero-extends its result unless it is wide */
+	PROP_ZEXT = 32,     /* zero-extends always */
+	PROP_SIZE = 64,     /* zero-extends its result when size is below 8 */
+	PROP_ODD = 128,     /* see result_zext */
+	PURE = PROP_REMOVABLE | PROP_NARROW,
+};
+static const u8 props[JOP_CODES] = {
+	[J_ADD] = PURE, [J_SUB] = PURE, [J_MUL] = PURE, [J_OR] = PURE, [J_AND] = PURE | PROP_ODD, [J_XOR] = PURE,
+	[J_LSH] = PURE, [J_RSH] = PURE | PROP_ODD, [J_ARSH] = PURE, [J_ROL] = PURE, [J_DIV] = PURE, [J_MOD] = PURE,
+	[J_SDIV] = PURE, [J_SMOD] = PURE, [J_NEG] = PURE, [J_MOVSX] = PURE, [J_MOV] = PURE | PROP_ODD,
+	[J_MOVZX] = PROP_REMOVABLE | PROP_ZEXT, [J_BSWAP] = PROP_REMOVABLE | PROP_SIZE, [J_IMM] = PROP_REMOVABLE | PROP_ODD,
+	[J_ADDRESS] = PROP_REMOVABLE, [J_FUNC] = PROP_REMOVABLE, [J_LEA] = PROP_REMOVABLE,
+	[J_SELECT] = PROP_REMOVABLE | PROP_ODD, [J_SETCC] = PROP_REMOVABLE | PROP_ZEXT,
+	[J_LOAD] = PROP_REMOVABLE | PROP_SIZE, [J_LOADSX] = PROP_REMOVABLE, [J_LOADBE] = PROP_REMOVABLE | PROP_SIZE,
+	[J_STORE] = PROP_MEMORY, [J_RMW] = PROP_MEMORY, [J_ATOMIC] = PROP_MEMORY | PROP_IMPLICIT, [J_PROBE] = PROP_MEMORY,
+	[J_JCC] = PROP_IMPLICIT, [J_JMP] = PROP_IMPLICIT, [J_MAY_GOTO] = PROP_IMPLICIT, [J_EXIT] = PROP_IMPLICIT,
+	[J_CALL] = PROP_MEMORY | PROP_CALL, [J_LOCAL] = PROP_MEMORY | PROP_CALL, [J_TAIL] = PROP_MEMORY | PROP_CALL,
+	[J_ARRAY] = PROP_CALL, [J_CPU] = PROP_ZEXT,
+};
+
 static bool is_removable(const struct jop *op) {
-	return op->code <= J_LAST_PURE || op->code == J_LOAD || op->code == J_LOADSX || op->code == J_LOADBE;
+	return props[op->code] & PROP_REMOVABLE;
 }
 
 /* The operation that is being appended reads r. */
-static void use(struct jit *j, u8 r) {
+static inline void use(struct jit *j, u8 r) {
 	u16 v = j->def[r];
 	struct jop *def = &j->ops[v];
 	j->read_at[r] = (u16)(j->n - 1);
@@ -63,56 +89,35 @@ void window_remove(struct jit *j, u16 v) {
 }
 
 /* Register r is about to be written. */
-static void kill(struct jit *j, u8 r) {
+static inline void kill(struct jit *j, u8 r) {
 	struct jop *def = def_of(j, r);
-	if (j->def[r] && !def->uses && def->code != J_NOP && is_removable(def))
+	if (!def->uses && is_removable(def)) /* the entry op is pinned, a dropped one not removable */
 		window_remove(j, j->def[r]);
 }
 
 /* Is the upper half of the result zero? */
 static bool result_zext(struct jit *j, const struct jop *op) {
-	switch (op->code) {
-	case J_LOAD:
-	case J_LOADBE:
-	case J_BSWAP:
-		return op->size < 8;
-	case J_LOADSX:
-		return false;
-	case J_MOVZX:
+	u8 prop = props[op->code];
+	if (prop & PROP_NARROW && !op->wide)
 		return true;
+	if (!(prop & PROP_ODD))
+		return prop & PROP_ZEXT || (prop & PROP_SIZE && op->size < 8);
+	switch (op->code) {
 	case J_IMM:
 		return op->imm >> 32 == 0;
 	case J_MOV:
-		return !op->wide || def_of(j, op->a)->flags & JF_ZEXT;
+		return def_of(j, op->a)->flags & JF_ZEXT;
 	case J_RSH:
-		return !op->wide || (op->flags & JF_IMM && (op->imm & 63) >= 32);
+		return op->flags & JF_IMM && (op->imm & 63) >= 32;
 	case J_AND:
-		return !op->wide || (op->flags & JF_IMM && op->imm >> 32 == 0) ||
-		       (!(op->flags & (JF_IMM | JF_MEM)) && (def_of(j, op->a)->flags | def_of(j, op->b)->flags) & JF_ZEXT);
-	case J_SELECT:
+		if (op->flags & (JF_IMM | JF_MEM))
+			return op->flags & JF_IMM && op->imm >> 32 == 0;
+		return (def_of(j, op->a)->flags | def_of(j, op->b)->flags) & JF_ZEXT;
+	default:
+		ASSERT(op->code == J_SELECT);
 		return def_of(j, op->d)->flags & JF_ZEXT &&
 		       (op->x == JREG_NONE ? op->disp >= 0 : def_of(j, op->x)->flags & JF_ZEXT);
-	case J_SETCC:
-	case J_CPU:
-		return true;
-	case J_LEA:
-	case J_ADDRESS:
-	case J_FUNC:
-	case J_CALL:
-	case J_LOCAL:
-	case J_TAIL:
-	case J_ARRAY:
-	case J_ATOMIC:
-	case J_PROBE:
-		return false;
-	default:
-		return !op->wide;
 	}
-}
-
-static bool writes_memory(const struct jop *op) {
-	return op->code == J_STORE || op->code == J_RMW || op->code == J_ATOMIC || op->code == J_CALL ||
-	       op->code == J_LOCAL || op->code == J_TAIL || op->code == J_PROBE;
 }
 
 /* Operations that are calls: they read r1 … r5 and leave them with values that nobody may read. */
@@ -137,12 +142,9 @@ static void commit_implicit(struct jit *j, const struct jop *op) {
 			pin(j, r);
 }
 
-void window_commit(struct jit *j, const struct jop *from) {
-	ASSERT(j->n <= WINDOW);
+void window_commit(struct jit *j, struct jop *op) {
 	u16 v = (u16)j->n++;
-	struct jop *op = &j->ops[v];
-	*op = *from;
-	op->uses = 0;
+	ASSERT(v <= WINDOW && op == &j->ops[v]);
 	op->flags = (u8)((op->flags & ~JF_ZEXT) | (op->d != JREG_NONE && result_zext(j, op) ? JF_ZEXT : 0));
 	if (op->a != JREG_NONE) {
 		use(j, op->a);
@@ -160,10 +162,12 @@ void window_commit(struct jit *j, const struct jop *from) {
 		use(j, op->d);
 		op->vd = j->def[op->d];
 	}
-	commit_implicit(j, op);
-	if (writes_memory(op))
+	u8 prop = props[op->code];
+	if (prop & PROP_IMPLICIT)
+		commit_implicit(j, op);
+	if (prop & PROP_MEMORY)
 		j->memory = v;
-	if (op->code == J_CALL || op->code == J_LOCAL || op->code == J_TAIL || op->code == J_ARRAY) {
+	if (prop & PROP_CALL) {
 		commit_call(j, v, op->code != J_ARRAY);
 	} else if (op->d != JREG_NONE) {
 		op->prev = j->def[op->d];

@@ -346,6 +346,7 @@ void x64_lower(struct jit *j, const struct jop *op) {
 	u8 *p = code_begin(&j->code);
 	switch ((enum jop_code)op->code) {
 	case J_NOP:
+	case JOP_CODES:
 		break;
 	case J_ADD:
 	case J_SUB:
