@@ -12,7 +12,7 @@
  * list only grows and is read without a lock. An environment must live, at one address, as long as its images.
  *
  * Control. A local call keeps r6…r9 and r10 in a frame record and gives the callee 512 bytes of stack of its own. A
- * callback is a nested exec_ops on the same thread: the value of a function is a struct function of the bound form. A tail call
+ * callback is a nested exec_ops on the same thread: the value of a function is a struct function. A tail call
  * continues at the other program's ops in the current frame; whoever called this frame gets its result. Metered edges run
  * through a METER op behind the program, so unmetered code pays nothing and meters exactly where the JIT does.
  *
@@ -366,6 +366,7 @@ static u64 bind_function(struct binder *k, u32 start) {
 		k->b->ops[at] = (struct iop){.handler = H_METER, .imm = x->subprogs[s].end - start,
 		                             .off = (s32)k->op_of[start] - (s32)at};
 	}
+	ASSERT(s < x->subprogs_n && x->subprogs[s].start == start);
 	k->b->functions[s] = (struct function){k->b, k->b->ops + at};
 	return (u64)&k->b->functions[s];
 }
@@ -501,6 +502,9 @@ static void fill_ops(struct binder *k) {
 	}
 	for (u32 i = 0; i < k->n + k->meters; i++) {
 		struct iop *op = &k->b->ops[i];
+		s64 to = (s64)i + op->off;
+		bool jumps = op->handler == H_JA || op->handler == H_METER || op->handler == H_LOCAL;
+		ASSERT(!jumps || (to >= 0 && to < k->n + k->meters));
 		op->go = handlers[k->env->oracle && op->handler != H_METER ? H_CHECK : op->handler];
 	}
 }
@@ -536,6 +540,7 @@ static struct bound *make_bound(const struct image *image, const struct interp_e
 /* The bound form for env, made at its first run. */
 static const struct bound *bind(const struct image *image, const struct interp_env *env) {
 	struct bound **list = image->decoded, *head = load_acquire(list);
+	ASSERT(env->resolve && list);
 	for (struct bound *b = head; b; b = b->next)
 		if (b->env == env)
 			return b;

@@ -1,5 +1,15 @@
-/* Bytecode to machine operations, one block at a time. Nothing clever happens here: each instruction becomes one
- * operation (a call perhaps several), which fold_emit simplifies on its way into the window. */
+/* Bytecode to machine operations, one block at a time.
+ *
+ *   instruction ──build_insn──► operation in the place behind the window ──fold_emit──► simplified, committed
+ *
+ * Nothing clever happens to single instructions: each becomes one operation (a metered call two), and fold.c does the
+ * rest. Two things are done here because they need blocks: a branch around a move becomes a select, and the order in
+ * which blocks are emitted is chosen, a block at a time, when the previous one is done (choose_next).
+ *
+ * Invariants. Blocks change only in ways that keep their meaning: an edge is dropped when its branch is decided, a
+ * conditional jump is turned round together with its edges. live_now is what is live after the last instruction built;
+ * whoever flushes the window passes it on. An instruction adds at most MAX_OPS operations, so a window that has room for
+ * them before an instruction needs no look afterwards. */
 #include "exec/jit/build.h"
 #include "exec/exec.h"
 #include <errno.h>
@@ -162,6 +172,7 @@ static bool build_select(struct jit *j, const struct bpf_insn *insn, struct jblo
 	op->code = J_SELECT, op->pred = pred_invert(op->pred);
 	op->d = mov->dst_reg, op->x = reg ? mov->src_reg : (u8)JREG_NONE, op->disp = mov->imm;
 	op->live = j->f.blocks[b->taken].live_in;
+	ASSERT(!other->done && j->f.blocks[b->taken].preds >= 2);
 	other->done = true;
 	b->fall = b->taken, b->taken = NO_BLOCK;
 	j->f.blocks[b->fall].preds--;
@@ -191,6 +202,7 @@ static void build_jump(struct jit *j, const struct bpf_insn *insn, struct jblock
 			op->flags = JF_IMM, op->imm = op->wide ? (u64)(s64)insn->imm : (u32)insn->imm;
 	}
 	op->target = b->taken;
+	ASSERT(b->taken < j->f.blocks_n);
 	if (!metered && op->code == J_JCC && build_select(j, insn, b, i, op))
 		return;
 	if (metered && op->code == J_JCC)
@@ -198,6 +210,7 @@ static void build_jump(struct jit *j, const struct bpf_insn *insn, struct jblock
 	fold_emit(j, op);
 	if (op->code == J_JMP || op->code == J_NOP) { /* decided: one way is never gone */
 		u32 dead = op->code == J_JMP ? b->fall : b->taken;
+		ASSERT(dead == NO_BLOCK || j->f.blocks[dead].preds);
 		b->fall = op->code == J_JMP ? b->taken : b->fall, b->taken = NO_BLOCK;
 		if (dead != NO_BLOCK)
 			j->f.blocks[dead].preds--;
@@ -326,6 +339,7 @@ u32 build_block(struct jit *j, u32 block, bool follows) {
 		build_insn(j, b, i);
 	}
 	u32 next = choose_next(j, block);
+	ASSERT(next == NO_BLOCK || (next < j->f.blocks_n && !j->f.blocks[next].done));
 	build_exit(j, b, next);
 	return next;
 }

@@ -87,6 +87,7 @@ static void build_array_lookup(struct jit *j, const struct map_facts *map, u32 i
 	struct jop *op = jop_new(j, J_ARRAY, i);
 	bool percpu = map->type == BPF_MAP_TYPE_PERCPU_ARRAY;
 	u64 stride = round_up(map->value_size, 8), plane = percpu ? round_up(map->max_entries * stride, 64) : 0;
+	ASSERT(map->max_entries && stride && (percpu || !plane));
 	op->d = 0, op->disp = facts->map;
 	if (facts->const_key && (u32)facts->const_arg >= map->max_entries) {
 		op->code = J_IMM;

@@ -96,6 +96,7 @@ static bool is_shift(const struct jop *def, u8 code, bool wide) {
 static bool fold_rotate(struct jit *j, struct jop *op) {
 	if (op->flags & (JF_IMM | JF_MEM) || op->a == op->b)
 		return false;
+	ASSERT(op->a < JREGS && op->b < JREGS);
 	for (u32 swap = 0; swap < 2; swap++) {
 		u8 left = swap ? op->b : op->a, right = swap ? op->a : op->b;
 		const struct jop *l = def_of(j, left), *r = def_of(j, right);
@@ -315,6 +316,7 @@ static bool fold_division(struct jit *j, struct jop *op) {
 		to_mov(op, op->a, op->wide);
 		return fold_mov(j, op);
 	}
+	ASSERT(op->imm > 1);
 	if (is_signed || !is_power_of_two(op->imm))
 		return true;
 	op->code = mod ? J_AND : J_RSH;
@@ -398,6 +400,7 @@ static bool fold(struct jit *j, struct jop *op) {
 }
 
 void fold_emit(struct jit *j, struct jop *op) {
+	ASSERT(op == &j->ops[j->n] && op->code < JOP_CODES);
 	if (fold(j, op))
 		window_commit(j, op);
 }

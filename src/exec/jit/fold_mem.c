@@ -88,6 +88,7 @@ bool fold_memory_operand(struct jit *j, struct jop *op, u8 r, u8 size) {
 		return false;
 	op->flags |= JF_MEM, op->b = load->b, op->x = load->x, op->scale = load->scale, op->disp = load->disp;
 	op->size = size;
+	ASSERT(op->b < JREGS && (op->x == JREG_NONE || op->x < JREGS));
 	if (in_place)
 		window_bring_back(j, r, load->prev);
 	else
@@ -132,6 +133,7 @@ static bool fold_rmw(struct jit *j, struct jop *op) {
 	}
 	if (rmw.flags & JF_IMM && op->size < 4 && rmw.pred == J_SUB)
 		return false;
+	ASSERT(op->size == 8 || op->size == 4 || op->size == 2 || op->size == 1);
 	window_remove(j, v);
 	*op = rmw;
 	return true;

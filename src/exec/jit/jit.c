@@ -88,6 +88,8 @@ static int compile_function(struct jit *j, u32 subprog) {
 		next = build_block(j, b, follows);
 	}
 	build_flush(j, j->live_now);
+	for (u32 b = 0; b < f->blocks_n && !j->error; b++)
+		ASSERT(f->blocks[b].done || !f->blocks[b].preds || b);
 	j->m->end(j);
 	return j->error;
 }

@@ -219,6 +219,7 @@ static void choose_slots(struct jit *j) {
 			break;
 		f->slot_off[f->slots] = (s16)(best * 4 - 512);
 		f->slot_size[f->slots] = use.weight8[best] ? 8 : 4;
+		ASSERT(!use.weight4[best] != !use.weight8[best]);
 		use.weight4[best] = use.weight8[best] = 0;
 		f->regs |= 1 << (JREG_SLOT + f->slots);
 	}
@@ -274,6 +275,7 @@ static int make_blocks(struct jit *j) {
 		f->blocks[b].uses |= use.reads & ~f->blocks[b].defs;
 		f->blocks[b].defs |= use.writes;
 	}
+	ASSERT(b == f->blocks_n - 1 && f->blocks[0].start == f->start);
 	f->blocks[b].end = f->end;
 	return 0;
 }
@@ -288,11 +290,13 @@ static u32 follow(const struct jit *j, u32 t) {
 			break;
 		t = next;
 	}
+	ASSERT(j->mark[t] & MARK_LEADER);
 	return j->block_of[t];
 }
 
 u32 block_last(const struct jit *j, const struct jblock *b) {
 	u32 last = b->end - 1;
+	ASSERT(b->start < b->end);
 	return j->mark[last] & MARK_SECOND_SLOT ? last - 1 : last;
 }
 
@@ -336,6 +340,7 @@ static int count_preds(struct jit *j) {
 		u32 to = k ? f->blocks[i].taken : f->blocks[i].fall;
 		if (to == NO_BLOCK)
 			continue;
+		ASSERT(to < f->blocks_n);
 		f->blocks[to].preds++;
 		f->blocks[to].loop_head |= (state[to] & OPEN) != 0;
 		if (!state[to]) {
@@ -386,7 +391,7 @@ void scan_live(struct jit *j, u32 block) {
 		struct insn_use use = use_of(j, i);
 		live = (live & ~use.writes) | use.reads;
 	}
-	ASSERT_DEBUG((live & ~b->live_in) == 0);
+	ASSERT((live & ~b->live_in) == 0); /* as block_liveness found it */
 }
 
 int scan_function(struct jit *j, u32 subprog) {

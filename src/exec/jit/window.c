@@ -8,11 +8,11 @@
  *   operand. Since registers never move, «definition v is still in register r» is just def[r] == v.
  *
  * The only change that the window itself makes is to drop a definition that nobody used when its register is written
- * again, or is dead at the end. Operations are never reordered and never inserted, so an operand that was in its register
- * when an operation was appended is there when it is executed.
+ * again, or is dead at the end. Operations are never reordered and never inserted, so an operand that was in its
+ * register when an operation was appended is there when it is executed.
  *
- * Who reads what is not an operand: a jump reads all that is live at its target (pinned), an exit reads r0, calls read r1 to
- * r5. What an operation that is not pure does cannot be dropped.
+ * Who reads what is not an operand: a jump reads all that is live at its target (pinned), an exit reads r0, calls read
+ * r1 to r5. What an operation that is not pure does cannot be dropped.
  *
  * A window ends at a label, when it is full, and at the end of the function; conditional jumps do not end it. */
 #include "exec/jit/build.h"
@@ -145,6 +145,8 @@ static void commit_implicit(struct jit *j, const struct jop *op) {
 void window_commit(struct jit *j, struct jop *op) {
 	u16 v = (u16)j->n++;
 	ASSERT(v <= WINDOW && op == &j->ops[v]);
+	ASSERT(op->d == JREG_NONE || (op->d < JREGS && op->d != JREG_FP)); /* the frame pointer is never written */
+	ASSERT(op->x == JREG_NONE || op->b != JREG_NONE || op->code == J_SELECT);
 	op->flags = (u8)((op->flags & ~JF_ZEXT) | (op->d != JREG_NONE && result_zext(j, op) ? JF_ZEXT : 0));
 	if (op->a != JREG_NONE) {
 		use(j, op->a);
@@ -260,6 +262,7 @@ void build_flush(struct jit *j, u16 live) {
 		for (u8 r = 0; r < JREGS; r++)
 			if (!(live >> r & 1))
 				kill(j, r);
+	ASSERT(j->n >= 1 && j->n <= WINDOW + 1);
 	machine_liveness(j, live);
 	for (u32 i = 1; i < j->n; i++) {
 		if (j->ops[i].code == J_NOP)

@@ -112,6 +112,7 @@ static u8 *binary_reg(u8 *p, const struct jop *op, u8 d, u8 a, u8 b) {
 
 /* d = a op memory */
 static u8 *binary_mem(u8 *p, const struct jop *op, u8 d, u8 a, struct x64_mem m) {
+	ASSERT(m.base != X64_NOREG && m.scale <= 3);
 	u8 to = d != a && (d == m.base || d == m.index) ? X64_SCRATCH : d;
 	p = mov(p, true, to, a);
 	if (op->code == J_MUL)
@@ -123,6 +124,7 @@ static u8 *binary_mem(u8 *p, const struct jop *op, u8 d, u8 a, struct x64_mem m)
 
 static u8 *lower_binary(struct jit *j, u8 *p, const struct jop *op) {
 	u8 d = j->home[op->d], a, b;
+	ASSERT(d != RSP && d != X64_NOREG);
 	p = reg(j, p, op->a, X64_SCRATCH, &a);
 	if (op->flags & JF_MEM)
 		return binary_mem(p, op, d, a, x64_mem_of(j, op));

@@ -6,6 +6,7 @@
 /* r11 = a / c for a 32-bit a. */
 static u8 *quotient32(u8 *p, u8 a, u32 c, bool a_zext) {
 	struct magic m = magic_divide32(c);
+	ASSERT(a != X64_SCRATCH && a != X64_SCRATCH2);
 	E(mov_ri, X64_SCRATCH2, m.m);
 	if (!a_zext || m.add) {
 		E(mov_rr, false, X64_SCRATCH, a);
@@ -23,6 +24,7 @@ static u8 *quotient32(u8 *p, u8 a, u32 c, bool a_zext) {
 /* r10 = a / c. rdx is kept if somebody lives there; a keeps its value. */
 static u8 *quotient64(u8 *p, u8 a, u64 c, bool keep_rdx) {
 	struct magic m = magic_divide64(c);
+	ASSERT(a != X64_SCRATCH && a != X64_SCRATCH2);
 	if (a != RDX && keep_rdx)
 		E(mov_rr, true, X64_SCRATCH2, RDX);
 	if (a != RDX)

@@ -77,9 +77,14 @@ static void choose_homes(struct jit *j) {
 		j->home[r] = homes[r];
 	for (u32 s = 0; s < SLOTS_MAX; s++)
 		j->home[JREG_SLOT + s] = s < j->f.slots ? free_regs[s] : (u8)X64_NOREG;
-	for (u32 r = 0; r < JREGS; r++)
-		if (r != JREG_FP && j->f.regs & 1 << r)
-			used |= 1 << j->home[r];
+	for (u32 r = 0; r < JREGS; r++) {
+		if (r == JREG_FP || !(j->f.regs & 1 << r))
+			continue;
+		ASSERT(j->home[r] != X64_NOREG && !(used & 1 << j->home[r])); /* one home, one tenant */
+		used |= 1 << j->home[r];
+	}
+	ASSERT(!(used & (1 << X64_SCRATCH | 1 << X64_SCRATCH2 | 1 << RSP)));
+	ASSERT(!j->f.uses_run || !(used & 1 << X64_RUN));
 	if (j->f.is_entry && j->f.uses_run)
 		used |= 1 << X64_RUN;
 	j->saved = 0;
@@ -101,6 +106,7 @@ static void begin(struct jit *j) {
 	if ((f->calls_helper || f->calls_local || f->tail_calls) && (8 + 8 * pushed + j->frame) % 16)
 		j->frame += 8;
 	ASSERT(j->frame <= 512 + 96);
+	ASSERT(!f->calls_helper || (8 + 8 * pushed + j->frame) % 16 == 0);
 	if (f->is_entry && f->uses_run)
 		E(mov_rr, true, X64_RUN, RSI);
 	if (j->frame)
