@@ -227,7 +227,10 @@ static int set_pin_path(struct skep_map *m) {
 
 static int add_defined(struct skep_object *o, u32 section, const struct btf_var_secinfo *v) {
 	const struct btf_type *var = btf_type(o->btf, v->type), *t;
-	const char *name = btf_name(o->btf, var);
+	/* A copy: entries.c may replace the object's types. */
+	const char *name = arena_printf(&o->arena, "%s", btf_name(o->btf, var));
+	if (!name)
+		return out_of_memory(o);
 	if (btf_kind(var) != BTF_KIND_VAR || !*name)
 		return bad_map(o, name, "is not a variable");
 	if ((u64)v->offset + v->size > o->sections.at[section].size)

@@ -1,7 +1,7 @@
 /* Which functions are programs, entered from outside, and of which kind. A function is one
  *   - in a section other than .text: global ones always; local ones when nothing in the object calls them;
- *   - in .text: global ones that nothing calls, when the object has no programs elsewhere, or when their name says what
- *     they are for (kprobe__x and such, the convention of bcc). Otherwise they are subprograms.
+ *   - in .text: global ones that nothing calls. When the object has programs elsewhere, those whose name says what they
+ *     are for (kprobe__x and such, the convention of bcc); others that take a pointer can be loaded by name.
  * The section's name gives the kind (abi/sections); without a section, the function's name; else it is a kprobe that
  * somebody attaches by hand. */
 #include "lib/object.h"
@@ -72,19 +72,25 @@ static bool is_text(const struct skep_object *o, const struct function *f) {
 	return !strcmp(o->sections.at[f->section].name, ".text");
 }
 
-static int add_text_programs(struct skep_object *o, bool only_named) {
+static bool takes_context(const struct skep_object *o, const struct function *f) {
+	const struct btf_type *proto = f->btf_id ? btf_type(o->btf, btf_type(o->btf, f->btf_id)->type) : NULL;
+	return proto && btf_vlen(proto) && btf_kind(btf_skip_type(o->btf, btf_params(proto)->type)) == BTF_KIND_PTR;
+}
+
+/* others: there are programs in other sections. Then those without a name that says where are loaded on demand only. */
+static int add_text_programs(struct skep_object *o, bool others) {
 	for (u32 i = 0; i < o->functions.n; i++) {
 		struct function *f = &o->functions.at[i];
 		if (!is_text(o, f) || !f->global || f->referenced)
 			continue;
 		const char *section = section_of_name(o, f->name);
-		if (!section && only_named)
+		if (!section && others && !takes_context(o, f))
 			continue;
 		struct skep_program *p = add_program(o, i, section ? section : "");
 		if (!p)
 			return -ENOMEM;
 		if (!section)
-			p->type = BPF_PROG_TYPE_KPROBE, p->by_hand = true;
+			p->type = BPF_PROG_TYPE_KPROBE, p->by_hand = true, p->autoload = !others;
 	}
 	return 0;
 }
