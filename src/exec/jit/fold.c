@@ -286,8 +286,9 @@ static bool fold_unary(struct jit *j, struct jop *op) {
 		const struct jop *def = def_of(j, op->a);
 		if (def->code == J_LOAD && def->size == op->size && only_reader(j, op, op->a)) {
 			struct jop load = *op;
+			load.code = J_LOADBE, load.a = JREG_NONE;
 			if (fold_memory_operand(j, &load, op->a, op->size)) {
-				load.code = J_LOADBE, load.a = JREG_NONE, load.flags = 0;
+				load.flags = 0;
 				*op = load;
 			}
 		}

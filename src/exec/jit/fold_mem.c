@@ -209,11 +209,11 @@ static void fold_compare_memory(struct jit *j, struct jop *op) {
 	if (op->wide && !fits_s32((s64)op->imm))
 		return;
 	struct jop memory = *op;
+	memory.a = JREG_NONE;
 	if (narrower)
 		memory.pred = unsigned_pred(op->pred);
 	if (!fold_memory_operand(j, &memory, op->a, size))
 		return;
-	memory.a = JREG_NONE, memory.size = size;
 	if (narrower)
 		memory.wide = false;
 	*op = memory;
