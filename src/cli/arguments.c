@@ -53,6 +53,8 @@ static int take(struct cli *cli, struct arguments *out, const struct option_row 
 		else if (!strcmp(r->long_name, "color"))
 			cli->color = out_color_wanted(value);
 	}
+	if (!strcmp(r->long_name, "verbose"))
+		cli->verbose = true;
 	if (out->options_n == ARRAY_SIZE(out->option))
 		return cli_error(cli, NULL, "too many options");
 	out->option[out->options_n++] = (struct option_value){r->long_name, value ? value : ""};

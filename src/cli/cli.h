@@ -12,6 +12,7 @@ enum { EXIT_YES = 0, EXIT_NO = 1, EXIT_CANNOT = 2 };
 struct cli {
 	const char *verb;
 	bool json, pretty, debug;
+	bool verbose;               /* --verbose: the verifier's log with a refusal */
 	bool color;                 /* of standard output */
 	struct skep_engine *engine; /* made by cli_engine when first asked for */
 	bool interpreter;           /* programs run interpreted in this process */

@@ -68,7 +68,7 @@ void cli_diagnostic(void *owner, const struct skep_diagnostic *d) {
 		put_json_problem(level[l], d->code, d->sentence, d->suggestion);
 		return;
 	}
-	if (d->log && d->log[0])
+	if (d->log && d->log[0] && cli->verbose)
 		fprintf(stderr, "%s%s", d->log, d->log[strlen(d->log) - 1] == '\n' ? "" : "\n");
 	if (d->file && d->line)
 		fprintf(stderr, "%s:%u:%u: ", d->file, d->line, d->column);

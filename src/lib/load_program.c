@@ -143,8 +143,6 @@ static void describe_line(const struct skep_program *p, s32 insn, struct skep_di
 		return;
 	d->file = btf_string(p->object->btf, line->file_name_off);
 	d->line_text = btf_string(p->object->btf, line->line_off);
-	while (d->line_text && (*d->line_text == ' ' || *d->line_text == '\t'))
-		d->line_text++;
 	d->line = BPF_LINE_INFO_LINE_NUM(line->line_col), d->column = BPF_LINE_INFO_LINE_COL(line->line_col);
 }
 

@@ -120,11 +120,8 @@ void explain_finish(struct verifier *v) {
 	if (!row)
 		return;
 	if (line) {
-		const char *text = btf_string(v->in->btf, line->line_off);
-		while (*text == ' ' || *text == '\t')
-			text++;
 		d->file = btf_string(v->in->btf, line->file_name_off);
-		d->line_text = text;
+		d->line_text = btf_string(v->in->btf, line->line_off); /* with its indent, which the column counts */
 		d->line = BPF_LINE_INFO_LINE_NUM(line->line_col);
 		d->column = BPF_LINE_INFO_LINE_COL(line->line_col);
 	}
