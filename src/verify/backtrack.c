@@ -191,7 +191,9 @@ static int back_call(struct verifier *v, struct backtrack *bt, u32 insn, u32 aft
 		return back_into_caller(v, bt, false); /* its arguments come from the helper */
 	}
 	*bt_regs(bt) &= ~1u;
-	return *bt_regs(bt) & ARG_REGS ? lost(v) : 0;
+	if (after != insn + 1 && !is_callback_call(v, insn)) /* a tail call that ended the function */
+		bt->frame++;
+	return *bt_regs(bt) & ARG_REGS || bt->frame >= MAX_FRAMES ? lost(v) : 0;
 }
 
 /* Enters a function backwards, at its exit. */
@@ -264,10 +266,13 @@ static int step_back(struct verifier *v, u32 at, u32 after, const struct step *s
 	case BPF_LD:
 		if (insn_is_ldimm64(insn))
 			*bt_regs(bt) &= ~(1u << insn->dst_reg);
-		else if (*bt_regs(bt) & 1) /* a packet load sets r0 to something unknown */
-			*bt_regs(bt) &= ~1u;
+		else if (*bt_regs(bt) & 1)
+			err = -ENOTSUPP; /* a packet load sets r0, or ends the function with it */
+		else if (after != at + 1)
+			bt->frame++;
 		break;
 	}
+	ASSERT(bt->frame < MAX_FRAMES);
 	if (!err)
 		sync_linked(bt, step);
 	return err;

@@ -134,3 +134,21 @@ int check_ctx_access(struct verifier *v, s32 off, u32 size, bool write, bool sex
 	err = write ? 0 : load_field(v, field, loaded);
 	return err ? err : note_field(v, field, off, size);
 }
+
+/* Objects that pointers in contexts and helpers' results point to: sockets. They keep the visible layout. */
+int check_object_access(struct verifier *v, u32 regno, u32 ctx_id, s32 off, u32 size, bool write) {
+	const struct reg *r = &cur_regs(v)[regno];
+	const struct abi_ctx *object = abi_ctx(v->abi, ctx_id);
+	enum abi_ctx_why why;
+	char name[TYPE_NAME_MAX];
+	if (r->s.r.smin < 0) {
+		say_reg(v, regno);
+		return refuse(v, MIN_NEGATIVE, -EACCES, regno);
+	}
+	if (object && scalar_equals(&r->s, 0) &&
+	    abi_field(object, v->in->prog_type, v->in->expected_attach_type, off, size, write, &why))
+		return 0;
+	say_reg(v, regno);
+	say(v, "size", "%u", size);
+	return refuse(v, DIRECT_ACCESS, -EACCES, regno, reg_type_name(r->type, name), off, size);
+}

@@ -172,6 +172,7 @@ struct verifier {
 
 	struct diag_value values[12]; /* for the sentence of a refusal */
 	u32 values_n;
+	bool tolerant; /* what is refused now is only logged */
 	struct log log;
 	struct btf_access walk; /* scratch of BTF accesses */
 	u64 clock_start;
@@ -292,6 +293,7 @@ bool may_access_packet(struct verifier *v, bool write, const struct helper_call 
 
 /* ctx_access.c */
 int check_ctx_access(struct verifier *v, s32 off, u32 size, bool write, bool sext, struct reg *loaded);
+int check_object_access(struct verifier *v, u32 regno, u32 ctx_id, s32 off, u32 size, bool write);
 
 /* helper calls: step_call.c, call_args.c, call_return.c, callback.c */
 struct helper_call {
@@ -319,6 +321,7 @@ int check_mem_size_pair(struct verifier *v, u32 size_reg, bool write, bool zero_
 int step_local_call(struct verifier *v, const struct bpf_insn *insn);
 int push_callback(struct verifier *v, const struct helper_call *call);
 int leave_subprog(struct verifier *v);
+int leave_early(struct verifier *v, bool zero);
 int check_references(struct verifier *v, const char *what);
 int check_program_return(struct verifier *v);
 int refuse_return(struct verifier *v, const struct reg *r, struct return_range range, const char *when, bool callback);

@@ -80,7 +80,7 @@ int refuse_as(struct verifier *v, u32 diag, int err, const char *fmt, ...) {
 	va_end(args);
 	if (*text)
 		vlog(v, "%s\n", text);
-	if (d->code)
+	if (d->code || v->tolerant)
 		return err;
 	d->code = diag;
 	d->insn = v->insns && v->cur ? (s32)v->at : -1;

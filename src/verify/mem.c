@@ -318,6 +318,15 @@ static int access_ctx(struct verifier *v, u32 regno, s32 off, u32 size, bool wri
 	return 0;
 }
 
+static u32 object_of(u32 type) {
+	switch (base_type(type)) {
+	case PTR_TO_SOCKET: return CTX_SOCKET;
+	case PTR_TO_SOCK_COMMON: return CTX_SOCK_COMMON;
+	case PTR_TO_TCP_SOCK: return CTX_TCP_SOCK;
+	default: return CTX_XDP_SOCK;
+	}
+}
+
 static int access_by_type(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 value, bool sext,
                           bool *loads) {
 	struct reg *r = &cur_regs(v)[regno];
@@ -367,7 +376,10 @@ static int access_by_type(struct verifier *v, u32 regno, s32 off, u32 size, bool
 	case PTR_TO_XDP_SOCK:
 		if (r->type & PTR_MAYBE_NULL)
 			break;
-		return write ? refuse_write(v, regno) : refuse_not_yet(v, "reading the fields of a socket");
+		if (write)
+			return refuse_write(v, regno);
+		*loads = true;
+		return check_object_access(v, regno, object_of(r->type), off, size, false);
 	case PTR_TO_FLOW_KEYS:
 	case PTR_TO_TP_BUFFER:
 	case PTR_TO_BUF:

@@ -25,6 +25,8 @@ bool reg_not_null(const struct reg *r) {
 	switch (base_type(type)) {
 	case PTR_TO_SOCKET:
 	case PTR_TO_TCP_SOCK:
+	case PTR_TO_XDP_SOCK:
+	case PTR_TO_BUF:
 	case PTR_TO_MAP_VALUE:
 	case PTR_TO_MAP_KEY:
 	case PTR_TO_SOCK_COMMON:

@@ -254,6 +254,22 @@ static void refine_result(struct verifier *v, const struct helper_call *call, st
 	check_sane_number(v, r, "retval");
 }
 
+/* Helpers whose result is another view of the socket that they were given. */
+static bool is_view(u32 id) {
+	switch (id) {
+	case BPF_FUNC_tcp_sock:
+	case BPF_FUNC_sk_fullsock:
+	case BPF_FUNC_skc_to_tcp_sock:
+	case BPF_FUNC_skc_to_tcp6_sock:
+	case BPF_FUNC_skc_to_udp6_sock:
+	case BPF_FUNC_skc_to_mptcp_sock:
+	case BPF_FUNC_skc_to_tcp_timewait_sock:
+	case BPF_FUNC_skc_to_tcp_request_sock:
+		return true;
+	}
+	return false;
+}
+
 int set_helper_result(struct verifier *v, struct helper_call *call) {
 	const struct abi_helper *h = call->helper;
 	struct reg *r = &cur_regs(v)[BPF_REG_0];
@@ -273,8 +289,8 @@ int set_helper_result(struct verifier *v, struct helper_call *call) {
 				return -ENOMEM;
 			r->id = r->ref = id;
 		}
-	} else if (base_type(h->ret) != RET_INTEGER && base_type(h->ret) != RET_VOID && call->ref_obj && !call->release_reg) {
-		r->ref = call->ref_obj; /* another view of the same object */
+	} else if (is_view(h->id)) {
+		r->ref = call->ref_obj;
 	}
 	if (h->ret == RET_INTEGER)
 		refine_result(v, call, r);
@@ -362,6 +378,8 @@ static int step_helper_call(struct verifier *v, const struct bpf_insn *insn) {
 	if (call.helper->flags & HELPER_CHANGES_PKT)
 		clear_packet_pointers(v);
 	scratch_reg(v, BPF_REG_0);
+	if (call.helper->id == BPF_FUNC_tail_call && v->cur->curframe)
+		return leave_early(v, false);
 	v->at++;
 	return 0;
 }

@@ -165,8 +165,6 @@ int step_imm64(struct verifier *v, const struct bpf_insn *insn) {
 int step_packet_load(struct verifier *v, const struct bpf_insn *insn) {
 	struct reg *regs = cur_regs(v);
 	int err;
-	if (v->subprogs_n > 1 && v->cur->curframe)
-		return refuse_not_yet(v, "legacy packet loads in a function of the program");
 	err = check_reg_read(v, BPF_REG_6);
 	if (err)
 		return err;
@@ -190,5 +188,8 @@ int step_packet_load(struct verifier *v, const struct bpf_insn *insn) {
 		return err;
 	reg_set_unknown(&regs[BPF_REG_0]);
 	scratch_reg(v, BPF_REG_0);
+	if (v->cur->curframe)
+		return leave_early(v, true);
+	v->at++;
 	return 0;
 }

@@ -263,6 +263,20 @@ int leave_subprog(struct verifier *v) {
 	return 0;
 }
 
+/* An instruction that may end the function by itself: a tail call, whose target returns to our caller with anything, or
+ * a packet load outside the packet, which returns 0. The other way, behind the instruction, is looked at later. */
+int leave_early(struct verifier *v, bool zero) {
+	struct state *on;
+	int err = push_pending(v, v->at + 1, (s32)v->at, &on);
+	if (err)
+		return err;
+	if (zero)
+		reg_set_const(&cur_regs(v)[BPF_REG_0], 0);
+	else
+		reg_set_unknown(&cur_regs(v)[BPF_REG_0]);
+	return leave_subprog(v);
+}
+
 /* == Exit == */
 
 int check_program_return(struct verifier *v) {

@@ -104,8 +104,10 @@ static int step(struct verifier *v, const struct bpf_insn *insn, bool *finished)
 		err = BPF_MODE(insn->code) == BPF_ATOMIC ? step_atomic(v, insn) : step_store(v, insn);
 		break;
 	case BPF_LD:
-		err = insn_is_ldimm64(insn) ? step_imm64(v, insn) : step_packet_load(v, insn);
-		v->at += insn_is_ldimm64(insn);
+		if (!insn_is_ldimm64(insn))
+			return step_packet_load(v, insn);
+		err = step_imm64(v, insn);
+		v->at++;
 		break;
 	default:
 		v->jumps++;
@@ -214,7 +216,12 @@ static int set_arguments(struct verifier *v, u32 subprog) {
 	struct subprog *sub = &v->subprogs[subprog];
 	struct reg *regs = cur_regs(v);
 	int err;
-	if (!subprog) {
+	if (!subprog) { /* its BTF may say what it wants; the log tells, the context comes */
+		v->tolerant = true;
+		if (v->in->func_info_n)
+			prepare_subprog_args(v, 0);
+		v->tolerant = false;
+		v->values_n = 0;
 		reg_set_pointer(&regs[BPF_REG_1], PTR_TO_CTX);
 		return 0;
 	}
