@@ -191,6 +191,12 @@ int check_helper_mem(struct verifier *v, u32 regno, s32 size, bool write, bool z
 		             : check_btf_pointer(v, regno, r->off, (u32)size, false, -1);
 	case PTR_TO_BUF:
 		return refuse_not_yet(v, "buffers of iterators and writable tracepoints");
+	case PTR_TO_CTX:
+		if (!v->ctx || v->ctx->kind == CTX_FIELDS)
+			break;
+		if (size <= 0)
+			return zero_ok && !size ? 0 : refuse(v, ZERO_SIZED_READ, -EACCES);
+		return check_mem(v, regno, size - 1, 1, write, -1, false, false); /* read in place: the last byte counts */
 	}
 	if (zero_ok && !size && reg_is_zero(r))
 		return 0;
@@ -300,6 +306,7 @@ static int check_kind(struct verifier *v, u32 i, u32 arg, struct helper_call *ca
 	const struct abi_helper *h = call->helper;
 	u32 regno = i + 1;
 	struct reg *r = &cur_regs(v)[regno];
+	int err;
 	switch (base_type(arg)) {
 	case ARG_CONST_MAP_PTR:
 		call->map = r->map;
@@ -320,9 +327,8 @@ static int check_kind(struct verifier *v, u32 i, u32 arg, struct helper_call *ca
 		call->raw = arg & MEM_UNINIT;
 		if (!(arg & MEM_FIXED_SIZE))
 			return 0;
-		if (arg & MEM_ALIGNED && (r->off % (s32)h->size[i] || !scalar_is_const(&r->s)))
-			return refuse_text(v, MISALIGNED, -EACCES, "misaligned access off %d size %u", r->off, h->size[i]);
-		return check_helper_mem(v, regno, (s32)h->size[i], arg & MEM_WRITE, false, call);
+		err = check_helper_mem(v, regno, (s32)h->size[i], arg & MEM_WRITE, false, call);
+		return err || !(arg & MEM_ALIGNED) ? err : check_alignment(v, r, 0, h->size[i], true);
 	case ARG_CONST_SIZE:
 	case ARG_CONST_SIZE_OR_ZERO:
 		ASSERT(i > 0);

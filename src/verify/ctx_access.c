@@ -108,11 +108,13 @@ static int load_field(struct verifier *v, const struct abi_ctx_field *field, str
 /* A second access by the same instruction must mean the same field. */
 static int note_field(struct verifier *v, const struct abi_ctx_field *field, s32 off, u32 size) {
 	struct insn_aux *aux = &v->aux[v->at];
+	v->max_ctx_off = MAX(v->max_ctx_off, (u32)off + size);
+	if (BPF_CLASS(v->insns[v->at].code) == BPF_JMP) /* an argument: read in place */
+		return 0;
 	ASSERT(!aux->ctx_size || (aux->field == field && aux->ctx_off == off && aux->ctx_size == size));
 	aux->field = field;
 	aux->ctx_off = off;
 	aux->ctx_size = size;
-	v->max_ctx_off = MAX(v->max_ctx_off, (u32)off + size);
 	return 0;
 }
 

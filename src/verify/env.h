@@ -282,6 +282,7 @@ int check_sane_number(struct verifier *v, struct reg *r, const char *where);
 
 /* mem.c */
 int check_mem(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 value, bool strict, bool sext);
+int check_alignment(struct verifier *v, const struct reg *r, s32 off, u32 size, bool strict);
 int check_region(struct verifier *v, u32 regno, s32 off, s32 size, u32 room, bool zero_ok);
 int check_map_value(struct verifier *v, u32 regno, s32 off, s32 size, bool zero_ok, bool helper);
 int check_map_rights(struct verifier *v, u32 regno, s32 off, s32 size, bool write);

@@ -30,10 +30,10 @@ static const char *field_at(const struct map_facts *map, s64 from, s64 to) {
 static void say_region(struct verifier *v, u32 regno, s64 off, s32 size, u32 room) {
 	const struct reg *r = &cur_regs(v)[regno];
 	u32 base = base_type(r->type);
-	say_reg(v, regno);
 	say(v, "off", "%lld", (long long)off);
 	say(v, "end", "%lld", (long long)off + size - 1);
 	say(v, "limit", "%u", room);
+	say_reg(v, regno);
 	if (base == PTR_TO_MAP_VALUE || base == PTR_TO_MAP_KEY)
 		say(v, "name", "%.16s", r->map->facts->name);
 }
@@ -219,7 +219,7 @@ int check_btf_pointer(struct verifier *v, u32 regno, s32 off, u32 size, bool wri
 
 /* == Alignment == */
 
-static int check_alignment(struct verifier *v, const struct reg *r, s32 off, u32 size, bool strict) {
+int check_alignment(struct verifier *v, const struct reg *r, s32 off, u32 size, bool strict) {
 	const char *what = "";
 	struct tnum at;
 	char text[48];

@@ -279,6 +279,20 @@ void scalar_neg(struct scalar *dst, bool is64) {
 	finish(dst, is64);
 }
 
+static u64 swap_bytes(u64 x, u32 bits) {
+	return __builtin_bswap64(x) >> (64 - bits);
+}
+
+void scalar_swap(struct scalar *dst, u32 bits, bool swap) {
+	struct tnum low = tnum_cast(dst->var, bits / 8);
+	*dst = scalar_unknown();
+	dst->var = swap ? TNUM(swap_bytes(low.value, bits), swap_bytes(low.mask, bits)) : low;
+	if (tnum_is_const(dst->var))
+		*dst = scalar_const(dst->var.value);
+	else
+		scalar_sync(dst);
+}
+
 void scalar_zext32(struct scalar *s) {
 	finish(s, false);
 }

@@ -343,7 +343,12 @@ static int step_unary(struct verifier *v, const struct bpf_insn *insn) {
 		unlink_scalar(d);
 		return 0;
 	}
-	reg_set_unknown(d); /* byte swaps; anything on a pointer */
+	if (d->type == SCALAR_VALUE) {
+		scalar_swap(&d->s, (u32)insn->imm, is64 || BPF_SRC(insn->code) == BPF_TO_BE);
+		unlink_scalar(d);
+		return 0;
+	}
+	reg_set_unknown(d); /* a pointer is a number now */
 	return 0;
 }
 

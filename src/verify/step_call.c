@@ -46,8 +46,36 @@ static int check_allowed(struct verifier *v, u32 id, const struct abi_helper **o
 	return 0;
 }
 
+static bool has_sockets(u32 map_type) {
+	return map_type == BPF_MAP_TYPE_SOCKMAP || map_type == BPF_MAP_TYPE_SOCKHASH;
+}
+
+/* Socket maps are changed where the sockets' locks allow it. */
+static bool may_change_sockets(u32 prog_type, u32 id) {
+	switch (prog_type) {
+	case BPF_PROG_TYPE_SOCKET_FILTER:
+	case BPF_PROG_TYPE_SCHED_CLS:
+	case BPF_PROG_TYPE_SCHED_ACT:
+	case BPF_PROG_TYPE_XDP:
+	case BPF_PROG_TYPE_SK_REUSEPORT:
+	case BPF_PROG_TYPE_FLOW_DISSECTOR:
+	case BPF_PROG_TYPE_SK_LOOKUP:
+		return true;
+	case BPF_PROG_TYPE_SOCK_OPS:
+		return id == BPF_FUNC_map_delete_elem;
+	}
+	return false;
+}
+
 static int check_map_and_helper(struct verifier *v, const struct helper_call *call) {
+	u32 id = call->helper->id;
 	char name[80];
+	if (call->map && has_sockets(call->map->facts->type) &&
+	    (id == BPF_FUNC_map_update_elem || id == BPF_FUNC_map_delete_elem)) {
+		if (may_change_sockets(v->in->prog_type, id))
+			return 0;
+		vlog(v, "cannot update sockmap in this context\n");
+	}
 	if (!call->map || abi_map_helper(v->abi, call->map->facts->type, call->helper->id))
 		return 0;
 	snprintf(name, sizeof name, "bpf_%s", call->helper->name);
@@ -280,15 +308,11 @@ int set_helper_result(struct verifier *v, struct helper_call *call) {
 		return err;
 	if (r->type & PTR_MAYBE_NULL)
 		r->id = ++v->id_gen;
-	if (h->flags & HELPER_ACQUIRES) {
-		bool conditional = h->id == BPF_FUNC_map_lookup_elem; /* of socket maps only */
-		if (!conditional || (call->map && (call->map->facts->type == BPF_MAP_TYPE_SOCKMAP ||
-		                                   call->map->facts->type == BPF_MAP_TYPE_SOCKHASH))) {
-			u32 id = acquire_reference(v, v->at);
-			if (!id)
-				return -ENOMEM;
-			r->id = r->ref = id;
-		}
+	if (h->flags & HELPER_ACQUIRES || (h->id == BPF_FUNC_map_lookup_elem && has_sockets(call->map->facts->type))) {
+		u32 id = acquire_reference(v, v->at);
+		if (!id)
+			return -ENOMEM;
+		r->id = r->ref = id;
 	} else if (is_view(h->id)) {
 		r->ref = call->ref_obj;
 	}
@@ -326,21 +350,24 @@ static int special_call(struct verifier *v, struct helper_call *call) {
 		return step_loop(v, call);
 	case BPF_FUNC_for_each_map_elem:
 		return push_callback(v, call);
+	case BPF_FUNC_get_local_storage:
+		if (!reg_is_zero(&cur_regs(v)[BPF_REG_2]))
+			return refuse_text(v, NOT_A_CONSTANT, -EINVAL, "get_local_storage() doesn't support non-zero flags");
+		return mark_precise(v, BPF_REG_2);
 	case BPF_FUNC_snprintf:
 	case BPF_FUNC_dynptr_from_mem:
 	case BPF_FUNC_dynptr_data:
 	case BPF_FUNC_dynptr_write:
 	case BPF_FUNC_per_cpu_ptr:
 	case BPF_FUNC_this_cpu_ptr:
-	case BPF_FUNC_get_local_storage:
 	case BPF_FUNC_timer_set_callback:
 	case BPF_FUNC_find_vma:
 	case BPF_FUNC_user_ringbuf_drain:
 	case BPF_FUNC_kptr_xchg:
-		return refuse_not_yet(v, "this helper");
+		return refuse_not_yet(v, call->helper->name);
 	}
 	if (call->helper->flags & (HELPER_CALLBACK | HELPER_ASYNC_CALLBACK))
-		return refuse_not_yet(v, "a callback of this helper");
+		return refuse_not_yet(v, call->helper->name);
 	return 0;
 }
 

@@ -168,8 +168,8 @@ int step_packet_load(struct verifier *v, const struct bpf_insn *insn) {
 	err = check_reg_read(v, BPF_REG_6);
 	if (err)
 		return err;
-	if (v->cur->refs_n)
-		return refuse_text(v, LD_ABS_REFERENCE, -EINVAL, "BPF_LD_[ABS|IND] would lead to reference leak");
+	if (v->cur->refs_n > v->cur->active_locks)
+		return check_references(v, "BPF_LD_[ABS|IND]");
 	if (v->cur->active_locks)
 		return refuse(v, LOCK_LD_ABS, -EINVAL);
 	if (regs[BPF_REG_6].type != PTR_TO_CTX)

@@ -24,6 +24,7 @@
 enum { LOG = 64 << 20, FDS = 4096 };
 static bool verbose, quiet;
 static const char *only, *object_name, *prog_name;
+static int done; /* errno of the refusal: libbpf tries again with a log */
 static char *kernel_log, *our_log;
 static struct {
 	unsigned same, verdicts, messages, total, accept_more, accept_less, not_yet, processed_same, both_ok;
@@ -267,9 +268,14 @@ long syscall(long nr, ...) {
 	if (nr == __NR_bpf && a[0] == BPF_PROG_LOAD) {
 		union bpf_attr attr = {0};
 		memcpy(&attr, (void *)a[1], (size_t)a[2] < sizeof attr ? (size_t)a[2] : sizeof attr);
+		if (done && prog_name) {
+			errno = done;
+			return -1;
+		}
 		if (prog_name && (!only || !strcmp(only, attr.prog_name)) && attr.insn_cnt > 2) {
-			prog_name = attr.prog_name;
-			return verify_both(&attr, (unsigned)a[2]);
+			long fd = verify_both(&attr, (unsigned)a[2]);
+			done = fd < 0 ? errno : 0;
+			return fd;
 		}
 	}
 	if (nr == __NR_bpf && a[0] == BPF_MAP_CREATE) {
@@ -322,12 +328,14 @@ static void compare_object(const char *path) {
 			bpf_program__set_autoload(q, !strcmp(bpf_program__name(q), names[i]));
 		}
 		prog_name = names[i];
+		done = 0;
 		bpf_object__load(o);
 		prog_name = NULL;
 		bpf_object__close(o);
 	}
 }
 
+/* Exit: 1 when skep accepts what the kernel refuses. */
 int main(int argc, char **argv) {
 	int c;
 	while ((c = getopt(argc, argv, "vqp:")) != -1) {

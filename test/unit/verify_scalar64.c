@@ -105,13 +105,15 @@ static void extensions(void) {
 	for (u32 i = 0; i < 100000; i++) {
 		u64 x0 = number(), x[MEMBERS];
 		u32 bytes = 1u << (rnd() % 3);
-		struct scalar a = around(x0), zext = a, sext = a, sext32 = a, neg = a;
+		struct scalar a = around(x0), zext = a, sext = a, sext32 = a, neg = a, swap = a;
+		u32 bits = 16u << (rnd() % 3);
 		u32 n = members(&a, x0, x);
 		scalar_zext(&zext, bytes);
 		scalar_sext64(&sext, bytes);
 		if (bytes < 4)
 			scalar_sext32(&sext32, bytes);
 		scalar_neg(&neg, true);
+		scalar_swap(&swap, bits, true);
 		for (u32 j = 0; j < n; j++) {
 			u32 up = 64 - bytes * 8;
 			u64 z = x[j] << up >> up, s = (u64)((s64)(x[j] << up) >> up);
@@ -121,6 +123,8 @@ static void extensions(void) {
 				outside("sext", (u8)bytes, x[j], 0, s, &sext);
 			if (bytes < 4 && !scalar_contains(&sext32, (u32)s))
 				outside("sext32", (u8)bytes, x[j], 0, (u32)s, &sext32);
+			if (!scalar_contains(&swap, __builtin_bswap64(x[j]) >> (64 - bits)))
+				outside("swap", (u8)bits, x[j], 0, __builtin_bswap64(x[j]) >> (64 - bits), &swap);
 			if (!scalar_contains(&neg, -x[j]))
 				outside("neg", 0, x[j], 0, -x[j], &neg);
 		}
