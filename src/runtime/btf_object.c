@@ -24,7 +24,9 @@ static void write_log(void *owner, const char *text) {
 static int check_log(const union bpf_attr *a) {
 	if (!!a->btf_log_buf != !!a->btf_log_size || (a->btf_log_buf && !a->btf_log_level))
 		return -EINVAL;
-	return a->btf_log_level & ~(LOG_LEVEL1 | LOG_LEVEL2 | LOG_STATS | LOG_FIXED) || a->btf_log_size > LOG_SIZE_MAX ? -EINVAL : 0;
+	return a->btf_log_level & ~(LOG_LEVEL1 | LOG_LEVEL2 | LOG_STATS | LOG_FIXED) || a->btf_log_size > LOG_SIZE_MAX
+		   ? -EINVAL
+		   : 0;
 }
 /* Hands the log over. -ENOSPC when it did not fit, as the verifier does. */
 static int give_log(struct call *c, struct btf_text *t) {

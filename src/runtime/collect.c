@@ -6,12 +6,12 @@
  * Anonymous backing: edges are counted (object.holds), so an object without a root and without holds goes, and the next
  * round finds what it held.
  *
- * File backing: an edge may start at an object that only the store knows, so edges are read from the records: everything
- * reachable from a root stays. Roots and hold leases of other processes are seen as locks on the token. What this process
- * keeps open without need is closed on the way.
+ * File backing: an edge may start at an object that only the store knows, so edges are read from the records:
+ * everything reachable from a root stays. Roots and hold leases of other processes are seen as locks on the token. What
+ * this process keeps open without need is closed on the way.
  *
- * The one ring, prog_array ↔ its programs, is broken as the kernel does: when the last descriptor or pin of a prog_array
- * goes, its slots are emptied. */
+ * The one ring, prog_array ↔ its programs, is broken as the kernel does: when the last descriptor or pin of a
+ * prog_array goes, its slots are emptied. */
 #include "runtime/state.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -31,8 +31,9 @@ static bool in_use(const struct object *o) {
 static void break_rings(struct skep_engine *e) {
 	for (u32 b = 0; b < OBJECT_BUCKETS; b++)
 		for (struct object *o = e->by_id[b]; o; o = o->next_id)
-			if (o->kind == OBJECT_MAP && MAP_OF(o)->slots.n && MAP_OF(o)->m.facts.type == BPF_MAP_TYPE_PROG_ARRAY &&
-			    !in_use(o) && !token_user_leased(o) && !pinned(e, o) && !o->got)
+			if (o->kind == OBJECT_MAP && MAP_OF(o)->slots.n &&
+			    MAP_OF(o)->m.facts.type == BPF_MAP_TYPE_PROG_ARRAY && !in_use(o) && !token_user_leased(o) &&
+			    !pinned(e, o) && !o->got)
 				map_slots_clear(e, MAP_OF(o));
 }
 

@@ -12,37 +12,37 @@
 struct skep_engine;
 enum engine_backing { BACKING_ANONYMOUS, BACKING_FILES };
 struct engine_opts {
-	u64 size;                 /* of this struct: unknown tail must be zero */
+	u64 size; /* of this struct: unknown tail must be zero */
 	enum engine_backing backing;
-	const char *directory;    /* BACKING_FILES: NULL = $XDG_RUNTIME_DIR/skep, else a private directory on /dev/shm */
-	u64 caps;                 /* enum verify_cap; 0 = BPF | PERFMON | NET_ADMIN */
+	const char *directory; /* BACKING_FILES: NULL = $XDG_RUNTIME_DIR/skep, else a private directory on /dev/shm */
+	u64 caps;              /* enum verify_cap; 0 = BPF | PERFMON | NET_ADMIN */
 	bool interpreter_only;
-	bool metered;             /* programs carry a budget */
-	bool oracle;              /* programs run in the interpreter and are checked against the abstract states */
+	bool metered; /* programs carry a budget */
+	bool oracle;  /* programs run in the interpreter and are checked against the abstract states */
 	void (*log)(void *owner, int level, const char *line); /* level 0 error, 1 warning, 2 note */
 	void *log_owner;
-	bool handles;             /* the host forbids descriptors: commands give integers from ENGINE_HANDLE up instead */
-	u64 commit_limit;         /* BACKING_FILES: maps up to this many bytes get their memory at once; 0 = 64 MiB */
+	bool handles;     /* the host forbids descriptors: commands give integers from ENGINE_HANDLE up instead */
+	u64 commit_limit; /* BACKING_FILES: maps up to this many bytes get their memory at once; 0 = 64 MiB */
 };
 enum { ENGINE_HANDLE = 0x40000000 };
 
-/* 0 or negative errno. -EPERM, -ENOTDIR, -ELOOP: the private directory is not private; -ENOSPC: it is full. The sentence goes
- * to opts->log. */
+/* 0 or negative errno. -EPERM, -ENOTDIR, -ELOOP: the private directory is not private; -ENOSPC: it is full. The
+ * sentence goes to opts->log. */
 int engine_create(const struct engine_opts *opts, struct skep_engine **out);
 void engine_destroy(struct skep_engine *e);
 
 /* The bpf(2) system call: value >= 0 (descriptors, counts) or negative errno. attr is union bpf_attr of abi/uapi.h. */
 s64 skep_bpf(struct skep_engine *e, u32 cmd, void *attr, u32 size);
 
-/* The same for a caller in another address space: attr and the pointers in it are the caller's, and so are the numbers of
- * descriptors. Every member may be NULL: then it is this process. */
+/* The same for a caller in another address space: attr and the pointers in it are the caller's, and so are the numbers
+ * of descriptors. Every member may be NULL: then it is this process. */
 struct bpf_caller {
 	void *owner;
 	int (*read)(void *owner, void *to, u64 from, u64 bytes); /* 0 or -EFAULT */
 	int (*write)(void *owner, u64 to, const void *from, u64 bytes);
 	int (*borrow_fd)(void *owner, int fd);  /* their descriptor as one of this process, or -EBADF */
 	void (*return_fd)(void *owner, int fd); /* ends the loan */
-	int (*give_fd)(void *owner, int fd);    /* installs ours in theirs, closes ours: their number or negative errno */
+	int (*give_fd)(void *owner, int fd); /* installs ours in theirs, closes ours: their number or negative errno */
 };
 s64 skep_bpf_for(struct skep_engine *e, const struct bpf_caller *caller, u32 cmd, u64 attr, u32 size);
 
@@ -52,8 +52,8 @@ int engine_close(struct skep_engine *e, int fd);
 /* Why the last failed command of the calling thread failed, in a sentence, where there is more to say than the errno.
  * false: nothing to say. */
 struct engine_problem {
-	u32 code;            /* row of diag.def, 0 = none */
-	int error;           /* negative errno that the command gave */
+	u32 code;  /* row of diag.def, 0 = none */
+	int error; /* negative errno that the command gave */
 	char sentence[512];
 	char suggestion[256]; /* "" = none */
 };
@@ -71,10 +71,10 @@ const struct engine_verdict *engine_last_verdict(struct skep_engine *e);
  * blocks. Lines longer than size - 1 are cut. */
 int engine_trace_read(struct skep_engine *e, char *line, u32 size);
 
-/* Pins. With files they are hard links in a directory tree that stands for the bpf file system: the path under /sys/fs/bpf, or
- * a relative path, is a path in that tree. engine_pin_path gives the real path, for those who list, make or remove
- * directories: 0, -EPERM for a path elsewhere, -ENAMETOOLONG, -EOPNOTSUPP with anonymous backing (there pins are names that
- * only this engine knows). */
+/* Pins. With files they are hard links in a directory tree that stands for the bpf file system: the path under
+ * /sys/fs/bpf, or a relative path, is a path in that tree. engine_pin_path gives the real path, for those who list,
+ * make or remove directories: 0, -EPERM for a path elsewhere, -ENAMETOOLONG, -EOPNOTSUPP with anonymous backing (there
+ * pins are names that only this engine knows). */
 int engine_pin_path(struct skep_engine *e, const char *path, char *out, u32 size);
 int engine_unpin(struct skep_engine *e, const char *path); /* 0, -ENOENT */
 
@@ -85,38 +85,38 @@ const struct engine_opts *engine_options(const struct skep_engine *e);
 /* The services for runs in this process: what a caller of engine_run puts into run->env (NULL there means this). */
 const struct run_env *engine_env(struct skep_engine *e);
 
-/* Objects behind descriptors. References are counted: get takes one, put drops it; an object goes when no descriptor, no pin,
- * no other object and no reference holds it. */
+/* Objects behind descriptors. References are counted: get takes one, put drops it; an object goes when no descriptor,
+ * no pin, no other object and no reference holds it. */
 struct engine_map {
-	struct map map;          /* descriptor in this process */
+	struct map map; /* descriptor in this process */
 	struct map_facts facts;
 	const struct map_ops *ops; /* NULL: facts only; verifies, but cannot run */
-	int token_fd, area_fd;   /* files that hold data and area from byte 0; -1 where there is none */
-	u64 committed;           /* bytes of memory that are certain to be there; less than area + data: sparse */
-	struct engine_map *inner; /* template of inner maps */
+	int token_fd, area_fd;     /* files that hold data and area from byte 0; -1 where there is none */
+	u64 committed;             /* bytes of memory that are certain to be there; less than area + data: sparse */
+	struct engine_map *inner;  /* template of inner maps */
 	char name[16];
 };
 struct engine_prog {
-	struct image *image;     /* NULL: verified, cannot run; `refusal` says why */
-	const char *refusal;     /* one sentence for people, or NULL */
-	u32 refusal_code;        /* row of diag.def */
+	struct image *image;      /* NULL: verified, cannot run; `refusal` says why */
+	const char *refusal;      /* one sentence for people, or NULL */
+	u32 refusal_code;         /* row of diag.def */
 	struct engine_map **maps; /* image->xlated->maps[i]->owner, in the same order */
 	u32 maps_n;
 	u32 id, type, attach_type;
 	char name[16];
-	u64 entry;               /* address of relocated machine code in this process, 0: interpreter */
+	u64 entry; /* address of relocated machine code in this process, 0: interpreter */
 	u64 run_count, run_time_ns;
 };
-struct engine_map *engine_map_get(struct skep_engine *e, int fd);   /* NULL: -EBADF or not a map */
+struct engine_map *engine_map_get(struct skep_engine *e, int fd); /* NULL: -EBADF or not a map */
 void engine_map_put(struct skep_engine *e, struct engine_map *m);
 struct engine_prog *engine_prog_get(struct skep_engine *e, int fd);
-struct engine_map *engine_map_by_id(struct skep_engine *e, u32 id);   /* takes a reference; NULL: none */
+struct engine_map *engine_map_by_id(struct skep_engine *e, u32 id); /* takes a reference; NULL: none */
 struct engine_prog *engine_prog_by_id(struct skep_engine *e, u32 id);
 void engine_prog_put(struct skep_engine *e, struct engine_prog *p);
 
 /* Runs a program once in this process. *r0 is its result. 0, or negative errno when it could not be entered; an aborted
- * run returns 0 with run->status set. The caller gives run zeroed but for what it wants to say: task, cookie, env, budget
- * (0 with metered code: 1,000,000 instructions). Any thread; takes no lock. */
+ * run returns 0 with run->status set. The caller gives run zeroed but for what it wants to say: task, cookie, env,
+ * budget (0 with metered code: 1,000,000 instructions). Any thread; takes no lock. */
 int engine_run(struct skep_engine *e, struct engine_prog *p, void *ctx, struct skep_run *run, u64 *r0);
 
 /* hook/ fills this at start, so that LINK_CREATE and friends never call upward. Each returns 0 or negative errno. */

@@ -1,8 +1,8 @@
 /* Reading memory that somebody else may cut off.
  *
  * A token is a file that its holder can truncate; touching a mapped page beyond the end is SIGBUS. In the anonymous
- * backing tokens are sealed against that. In the file backing the engine catches the signal: while a guarded function runs,
- * a thread-local jump buffer is set, and the handler jumps there. Everybody else's SIGBUS goes to whoever had the
+ * backing tokens are sealed against that. In the file backing the engine catches the signal: while a guarded function
+ * runs, a thread-local jump buffer is set, and the handler jumps there. Everybody else's SIGBUS goes to whoever had the
  * handler before. Installed by the first file-backed engine, removed by the last: the only process-wide state of the
  * library, and only with that backing. What is guarded takes no lock outside the area it reads. */
 #include "runtime/state.h"

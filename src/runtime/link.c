@@ -3,8 +3,9 @@
 #include <errno.h>
 
 static int no_hooks(struct call *c) {
-	return explain(c, -EOPNOTSUPP, "this engine attaches nothing: programs run on test data, or on a command that skep runs "
-	                               "(skep run, skep attach … -- COMMAND)");
+	return explain(c, -EOPNOTSUPP,
+		       "this engine attaches nothing: programs run on test data, or on a command that skep runs "
+		       "(skep run, skep attach … -- COMMAND)");
 }
 
 static s64 make(struct call *c, struct object_link *l) {
@@ -109,5 +110,6 @@ s64 cmd_link_update(struct call *c) {
 	if (err)
 		return err;
 	object_unuse(o);
-	return explain(c, -EOPNOTSUPP, "replacing the program of a link is not available in the user engine: not implemented yet");
+	return explain(c, -EOPNOTSUPP,
+		       "replacing the program of a link is not available in the user engine: not implemented yet");
 }

@@ -1,6 +1,12 @@
-/* What BPF_MAP_CREATE checks for the types that the user engine does not run: they are created as facts, so that programs
- * that use them verify. Sizes and flags that maps.def can say come from its rows; the rest is here, type by type, with
- * the kernel's errors. And the types of keys and values (BTF), for all types. */
+/* What BPF_MAP_CREATE checks beyond the map types' own geometry(): sizes and flags of the types that the user engine
+ * does not run, and the types of keys and values (BTF) of all.
+ *
+ * Types that do not run are created as facts, so that programs that use them verify. What maps.def can say comes from its
+ * rows (check_row); the rest is here, type by type, with the kernel's errors in the kernel's order: flags, sizes,
+ * number of entries, limits. test/kernel/bpf_compare.c tries some hundred shapes of every type on both sides.
+ *
+ * Rules: a number that the kernel has a name for is in limits.def; a new type needs a row, and a case here only if its row
+ * says MAP_SPECIAL or the kernel bounds it. */
 #include "runtime/state.h"
 #include <errno.h>
 
@@ -10,8 +16,8 @@ enum {
 	STACK_MAX = 127,             /* perf_event_max_stack as it comes */
 	BUILD_ID_SIZE = 32,          /* struct bpf_stack_build_id */
 	CPUS_MAX = 8192,             /* CONFIG_NR_CPUS of distributions */
-	HTAB_ELEM = 48,            /* struct htab_elem */
-	LPM_NODE = 48,             /* struct lpm_trie_node, rounded */
+	HTAB_ELEM = 48,              /* struct htab_elem */
+	LPM_NODE = 48,               /* struct lpm_trie_node, rounded */
 };
 
 static int check_row(const struct abi_map_type *row, const struct map_facts *f) {
@@ -59,18 +65,25 @@ static int check_stack_trace(const struct map_facts *f) {
 
 static int check_special(const struct map_facts *f) {
 	switch (f->type) {
-	case BPF_MAP_TYPE_LRU_HASH: return check_hash(f, false);
-	case BPF_MAP_TYPE_LRU_PERCPU_HASH: return check_hash(f, true);
+	case BPF_MAP_TYPE_LRU_HASH:
+		return check_hash(f, false);
+	case BPF_MAP_TYPE_LRU_PERCPU_HASH:
+		return check_hash(f, true);
 	case BPF_MAP_TYPE_HASH_OF_MAPS:
 		return f->value_size != 4 ? -EINVAL : check_hash(f, false);
-	case BPF_MAP_TYPE_STACK_TRACE: return check_stack_trace(f);
+	case BPF_MAP_TYPE_STACK_TRACE:
+		return check_stack_trace(f);
 	case BPF_MAP_TYPE_LPM_TRIE:
 		return f->key_size < 5 || f->key_size > 4 + LPM_DATA_SIZE_MAX || !f->value_size ||
-		                       f->value_size > KMALLOC_MAX_SIZE - LPM_DATA_SIZE_MAX - LPM_NODE ? -EINVAL : 0;
+			       f->value_size > KMALLOC_MAX_SIZE - LPM_DATA_SIZE_MAX - LPM_NODE
+			   ? -EINVAL
+			   : 0;
 	case BPF_MAP_TYPE_DEVMAP_HASH:
 		return (f->value_size != 4 && f->value_size != 8) || f->max_entries > 1u << 31 ? -EINVAL : 0;
-	case BPF_MAP_TYPE_DEVMAP: return f->value_size != 4 && f->value_size != 8 ? -EINVAL : 0;
-	case BPF_MAP_TYPE_REUSEPORT_SOCKARRAY: return f->value_size != 4 && f->value_size != 8 ? -EINVAL : 0;
+	case BPF_MAP_TYPE_DEVMAP:
+		return f->value_size != 4 && f->value_size != 8 ? -EINVAL : 0;
+	case BPF_MAP_TYPE_REUSEPORT_SOCKARRAY:
+		return f->value_size != 4 && f->value_size != 8 ? -EINVAL : 0;
 	case BPF_MAP_TYPE_SOCKMAP:
 		return (f->value_size != 4 && f->value_size != 8) || f->max_entries > INT32_MAX ? -EINVAL : 0;
 	case BPF_MAP_TYPE_SOCKHASH:
@@ -85,7 +98,9 @@ static int check_special(const struct map_facts *f) {
 	case BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE:
 		if (f->key_size != 8 && f->key_size != 16)
 			return -EINVAL;
-		return f->value_size > (f->type == BPF_MAP_TYPE_CGROUP_STORAGE ? STORAGE_MAX : PCPU_MIN_UNIT_SIZE) ? -E2BIG : 0;
+		return f->value_size > (f->type == BPF_MAP_TYPE_CGROUP_STORAGE ? STORAGE_MAX : PCPU_MIN_UNIT_SIZE)
+			   ? -E2BIG
+			   : 0;
 	case BPF_MAP_TYPE_QUEUE:
 	case BPF_MAP_TYPE_STACK:
 		return f->value_size > KMALLOC_MAX_SIZE || f->max_entries >= UINT32_MAX / f->value_size ? -E2BIG : 0;
@@ -96,11 +111,14 @@ static int check_special(const struct map_facts *f) {
 	case BPF_MAP_TYPE_SK_STORAGE:
 	case BPF_MAP_TYPE_TASK_STORAGE:
 	case BPF_MAP_TYPE_INODE_STORAGE:
-	case BPF_MAP_TYPE_CGRP_STORAGE: return check_storage(f);
-	case BPF_MAP_TYPE_STRUCT_OPS: return f->key_size != 4 || f->max_entries != 1 ? -EINVAL : 0;
+	case BPF_MAP_TYPE_CGRP_STORAGE:
+		return check_storage(f);
+	case BPF_MAP_TYPE_STRUCT_OPS:
+		return f->key_size != 4 || f->max_entries != 1 ? -EINVAL : 0;
 	case BPF_MAP_TYPE_USER_RINGBUF:
 		return !is_power_of_two(f->max_entries) || f->max_entries % PAGE ? -EINVAL : 0;
-	case BPF_MAP_TYPE_ARENA: return check_arena(f);
+	case BPF_MAP_TYPE_ARENA:
+		return check_arena(f);
 	}
 	return 0;
 }
@@ -114,12 +132,13 @@ int map_check_unrun(const struct skep_abi *abi, const struct map_facts *f) {
 
 /* Templates of maps of maps: every type whose maps can be told equal (the kernel's map_meta_equal). */
 bool map_may_be_inner(u32 type) {
-	const u64 not = SET(PROG_ARRAY) | SET(ARRAY_OF_MAPS) | SET(HASH_OF_MAPS) | SET(CGROUP_STORAGE_DEPRECATED) | SET(PERCPU_CGROUP_STORAGE_DEPRECATED) | SET(STRUCT_OPS);
+	const u64 not = SET(PROG_ARRAY) | SET(ARRAY_OF_MAPS) | SET(HASH_OF_MAPS) | SET(CGROUP_STORAGE_DEPRECATED) |
+			SET(PERCPU_CGROUP_STORAGE_DEPRECATED) | SET(STRUCT_OPS);
 	return type < 64 && !(not >> type & 1);
 }
 bool map_equals_template(const struct map_facts *t, const struct map_facts *m) {
-	if (t->type != m->type || t->key_size != m->key_size || t->value_size != m->value_size || t->map_flags != m->map_flags ||
-	    memcmp(&t->fields, &m->fields, sizeof t->fields))
+	if (t->type != m->type || t->key_size != m->key_size || t->value_size != m->value_size ||
+	    t->map_flags != m->map_flags || memcmp(&t->fields, &m->fields, sizeof t->fields))
 		return false;
 	return t->max_entries == m->max_entries || t->type != BPF_MAP_TYPE_ARRAY || (t->map_flags & BPF_F_INNER_MAP);
 }
@@ -127,8 +146,9 @@ bool map_equals_template(const struct map_facts *t, const struct map_facts *m) {
 /* == Types of keys and values == */
 
 /* Types without key and value types at all (the kernel's map_check_no_btf), and those with a rule of their own. */
-static const u64 no_btf = SET(PERF_EVENT_ARRAY) | SET(CGROUP_ARRAY) | SET(ARRAY_OF_MAPS) | SET(HASH_OF_MAPS) | SET(STACK_TRACE) | SET(DEVMAP) |
-                          SET(DEVMAP_HASH) | SET(CPUMAP) | SET(XSKMAP) | SET(SOCKMAP) | SET(SOCKHASH);
+static const u64 no_btf = SET(PERF_EVENT_ARRAY) | SET(CGROUP_ARRAY) | SET(ARRAY_OF_MAPS) | SET(HASH_OF_MAPS) |
+			  SET(STACK_TRACE) | SET(DEVMAP) | SET(DEVMAP_HASH) | SET(CPUMAP) | SET(XSKMAP) | SET(SOCKMAP) |
+			  SET(SOCKHASH);
 static const u64 void_key = SET(ARRAY) | SET(PERCPU_ARRAY) | SET(BLOOM_FILTER) | SET(ARENA) | SET(LPM_TRIE);
 
 int map_find_fields(struct map_facts *f) {
@@ -143,7 +163,8 @@ int map_find_fields(struct map_facts *f) {
 	if (any && (f->map_flags & (BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG)))
 		return -EACCES;
 	if ((found.spin_lock >= 0 && !(may & BPF_SPIN_LOCK)) || (found.timer >= 0 && !(may & BPF_TIMER)) ||
-	    (found.workqueue >= 0 && !(may & BPF_WORKQUEUE)) || (found.kptrs && !(may & (BPF_KPTR | BPF_REFCOUNT | BPF_GRAPH_ROOT))))
+	    (found.workqueue >= 0 && !(may & BPF_WORKQUEUE)) ||
+	    (found.kptrs && !(may & (BPF_KPTR | BPF_REFCOUNT | BPF_GRAPH_ROOT))))
 		return -EOPNOTSUPP;
 	return 0;
 }
@@ -156,15 +177,20 @@ static int check_key(const struct map_facts *f) {
 	case BPF_MAP_TYPE_ARRAY:
 	case BPF_MAP_TYPE_PERCPU_ARRAY:
 		if (!f->btf_key_type_id) /* global data */
-			return f->type == BPF_MAP_TYPE_ARRAY && f->max_entries == 1 && btf_kind(value) == BTF_KIND_DATASEC ? 0 : -EINVAL;
+			return f->type == BPF_MAP_TYPE_ARRAY && f->max_entries == 1 &&
+				       btf_kind(value) == BTF_KIND_DATASEC
+				   ? 0
+				   : -EINVAL;
 		/* fall through */
 	case BPF_MAP_TYPE_SK_STORAGE:
 	case BPF_MAP_TYPE_TASK_STORAGE:
 	case BPF_MAP_TYPE_INODE_STORAGE:
 	case BPF_MAP_TYPE_CGRP_STORAGE:
 		return kind == BTF_KIND_INT && btf_size(f->btf, f->btf_key_type_id) == 4 ? 0 : -EINVAL;
-	case BPF_MAP_TYPE_LPM_TRIE: return kind == BTF_KIND_STRUCT ? 0 : -EINVAL;
-	case BPF_MAP_TYPE_BLOOM_FILTER: return f->btf_key_type_id ? -EINVAL : 0;
+	case BPF_MAP_TYPE_LPM_TRIE:
+		return kind == BTF_KIND_STRUCT ? 0 : -EINVAL;
+	case BPF_MAP_TYPE_BLOOM_FILTER:
+		return f->btf_key_type_id ? -EINVAL : 0;
 	}
 	return no_btf >> f->type & 1 ? -ENOTSUPP : 0;
 }
@@ -186,7 +212,7 @@ int map_check_btf(struct call *c, struct object_map *m, s32 btf_fd) {
 	if (!f->btf_value_type_id)
 		return 0;
 	if (f->btf_key_type_id ? btf_size(f->btf, f->btf_key_type_id) != f->key_size
-	                       : !((void_key | no_btf) >> f->type & 1))
+			       : !((void_key | no_btf) >> f->type & 1))
 		return -EINVAL;
 	if (btf_size(f->btf, f->btf_value_type_id) != f->value_size)
 		return -EINVAL;

@@ -1,4 +1,11 @@
-/* Commands on the elements of maps. The engine's lock is held to find the map only. */
+/* Commands on the elements of maps.
+ *
+ *     descriptor ──mutex──► map in use ──► mode (-EPERM), lock flag, key and value copied in ──► ops of the type ──► out
+ *
+ * The engine's lock is held to find the map only: the operations themselves are the data plane's and need none. What a
+ * holder of the token can cut off (mmapable pages in the file backing) is touched under the SIGBUS guard. Values of
+ * per-CPU types are what bpf(2) carries: one copy for each possible CPU, each rounded up to 8 bytes. Maps whose values are
+ * objects take descriptors and give ids: map_slots.c. */
 #include "runtime/state.h"
 #include <errno.h>
 
@@ -25,7 +32,7 @@ static int op_update(const struct map_ops *ops, const struct op *op) {
 	return ops->update(&op->m->m.map, op->key, op->value, op->flags);
 }
 static int op_delete(const struct map_ops *ops, const struct op *op) {
-	return ops->delete(&op->m->m.map, op->key);
+	return ops->delete (&op->m->m.map, op->key);
 }
 static int op_next(const struct map_ops *ops, const struct op *op) {
 	return ops->get_next_key(&op->m->m.map, op->key, op->value);
@@ -47,10 +54,11 @@ static int not_run(struct call *c, const struct object_map *m) {
 	bool kernel;
 	const char *why = row ? abi_refusal(row->engine, &kernel) : NULL;
 	return explain(c, -EOPNOTSUPP, "map %s is of type %s, which the user engine does not run: %s", m->m.name,
-	               row ? row->name : "unknown", why ? why : "not implemented yet");
+		       row ? row->name : "unknown", why ? why : "not implemented yet");
 }
 
-/* Finds the map, checks the descriptor's mode and the lock flag, makes room and reads the key, in the kernel's order. */
+/* Finds the map, checks the descriptor's mode and the lock flag, makes room and reads the key, in the kernel's order.
+ */
 static int elem_begin(struct call *c, struct elem *x, u32 want, bool with_value, bool null_key, u64 flags) {
 	struct object *o;
 	u32 mode;
@@ -199,7 +207,8 @@ s64 cmd_map_freeze(struct call *c) {
 	struct object_map *m = MAP_OF(o);
 	const struct map_fields *f = &m->m.facts.fields;
 	pthread_mutex_lock(&c->e->mutex);
-	if (m->m.facts.type == BPF_MAP_TYPE_STRUCT_OPS || f->spin_lock >= 0 || f->timer >= 0 || f->workqueue >= 0 || f->kptrs)
+	if (m->m.facts.type == BPF_MAP_TYPE_STRUCT_OPS || f->spin_lock >= 0 || f->timer >= 0 || f->workqueue >= 0 ||
+	    f->kptrs)
 		err = -ENOTSUPP;
 	else if (READ_ONCE(o->head->frozen) || !(mode & MODE_WRITE))
 		err = -EPERM;
@@ -211,6 +220,7 @@ s64 cmd_map_freeze(struct call *c) {
 }
 
 s64 cmd_map_batch(struct call *c) {
-	return explain(c, -ENOTSUPP, "batch operations on maps are not available in the user engine: not implemented yet; "
-	                             "go element by element");
+	return explain(c, -ENOTSUPP,
+		       "batch operations on maps are not available in the user engine: not implemented yet; "
+		       "go element by element");
 }

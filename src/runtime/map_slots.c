@@ -22,7 +22,8 @@ struct slot {
 enum { GENERATION = 1 };
 
 bool map_has_slots(u32 type) {
-	return type == BPF_MAP_TYPE_PROG_ARRAY || type == BPF_MAP_TYPE_ARRAY_OF_MAPS || type == BPF_MAP_TYPE_HASH_OF_MAPS;
+	return type == BPF_MAP_TYPE_PROG_ARRAY || type == BPF_MAP_TYPE_ARRAY_OF_MAPS ||
+	       type == BPF_MAP_TYPE_HASH_OF_MAPS;
 }
 static u32 slot_kind(const struct object_map *m) {
 	return m->m.facts.type == BPF_MAP_TYPE_PROG_ARRAY ? OBJECT_PROG : OBJECT_MAP;
@@ -193,7 +194,7 @@ int map_slot_delete(struct call *c, struct object_map *m, const void *key) {
 	struct skep_engine *e = c->e;
 	pthread_mutex_lock(&e->mutex);
 	u32 old = current_member(m, key);
-	int err = m->m.ops->delete(&m->m.map, key);
+	int err = m->m.ops->delete (&m->m.map, key);
 	if (!err && old)
 		drop_member(e, m, old);
 	retire_poll(e);

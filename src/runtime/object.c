@@ -1,4 +1,12 @@
-/* Objects: found by descriptor or id, held, given out, dropped. */
+/* Objects: found by descriptor or id, opened from the store, held, given out, dropped.
+ *
+ *     object_use    a command looks at it: uses + 1, without the engine's lock until object_unuse
+ *     object_hold   another object or a caller of engine_*_get keeps it: holds + 1, with the hold lease on the token
+ *     object_drop   nobody does any more: out of the tables, what it holds is released, its memory retired
+ *
+ * Invariants. An object in the tables has an id, a head and (but with handles) an open token. Everything that changes
+ * tables or holds has the engine's mutex. An object with uses or holds is never dropped; collect.c decides when one goes.
+ * Opening an object of the store opens what it refers to first, so edges always lead to objects in the tables. */
 #include "runtime/state.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -61,15 +69,21 @@ int object_new_id(struct call *c, struct object *o) {
 	return 0;
 }
 
-/* Makes a finished object public: its facts are written (file backing), it enters the tables, the caller gets a descriptor.
- * On failure the object is untouched but for its head: the caller frees it, and nothing of it is left in the store. */
+/* Makes a finished object public: its facts are written (file backing), it enters the tables, the caller gets a
+ * descriptor. On failure the object is untouched but for its head: the caller frees it, and nothing of it is left in
+ * the store. */
 int object_publish(struct call *c, struct object *o, struct record *r, u32 size, u32 mode) {
 	struct skep_engine *e = c->e;
 	struct timespec t;
 	clock_gettime(CLOCK_BOOTTIME, &t);
-	r->head = (struct record_head){.magic = RECORD_MAGIC, .version = RECORD_VERSION, .kind = o->kind, .id = o->id,
-	                               .uid = geteuid(), .created_ns = (u64)t.tv_sec * 1000000000 + t.tv_nsec, .ino = o->ino,
-	                               .size = size};
+	r->head = (struct record_head){.magic = RECORD_MAGIC,
+				       .version = RECORD_VERSION,
+				       .kind = o->kind,
+				       .id = o->id,
+				       .uid = geteuid(),
+				       .created_ns = (u64)t.tv_sec * 1000000000 + t.tv_nsec,
+				       .ino = o->ino,
+				       .size = size};
 	int err = 0;
 	if (e->opts.backing == BACKING_FILES) {
 		err = store_write_facts(&e->store, o->id, r, size, &o->head);
@@ -146,7 +160,8 @@ static int object_load(struct call *c, u32 id, struct object **out) {
 	return 0;
 }
 
-/* With what it refers to. A prog_array and its programs name each other: slots are resolved when all objects are there. */
+/* With what it refers to. A prog_array and its programs name each other: slots are resolved when all objects are there.
+ */
 static int object_load_all(struct call *c, u32 id, struct object **out) {
 	struct skep_engine *e = c->e;
 	e->loading++;
@@ -252,10 +267,18 @@ void object_free(struct skep_engine *e, struct object *o) {
 	else
 		free(o->head);
 	switch (o->kind) {
-	case OBJECT_MAP: map_free(e, MAP_OF(o)); break;
-	case OBJECT_PROG: prog_free(e, PROG_OF(o)); break;
-	case OBJECT_BTF: btf_object_free(BTF_OF(o)); break;
-	case OBJECT_LINK: free(LINK_OF(o)); break;
+	case OBJECT_MAP:
+		map_free(e, MAP_OF(o));
+		break;
+	case OBJECT_PROG:
+		prog_free(e, PROG_OF(o));
+		break;
+	case OBJECT_BTF:
+		btf_object_free(BTF_OF(o));
+		break;
+	case OBJECT_LINK:
+		free(LINK_OF(o));
+		break;
 	}
 }
 static void free_retired(struct skep_engine *e, void *o) {
@@ -265,9 +288,15 @@ void object_drop(struct skep_engine *e, struct object *o) {
 	ASSERT(!o->holds && !o->counted);
 	object_take_out(e, o);
 	switch (o->kind) { /* what it holds goes free now, its memory when nobody can be running in it */
-	case OBJECT_MAP: map_let_go(e, MAP_OF(o)); break;
-	case OBJECT_PROG: prog_let_go(e, PROG_OF(o)); break;
-	case OBJECT_LINK: link_let_go(e, LINK_OF(o)); break;
+	case OBJECT_MAP:
+		map_let_go(e, MAP_OF(o));
+		break;
+	case OBJECT_PROG:
+		prog_let_go(e, PROG_OF(o));
+		break;
+	case OBJECT_LINK:
+		link_let_go(e, LINK_OF(o));
+		break;
 	}
 	retire(e, free_retired, o);
 }

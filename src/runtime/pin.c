@@ -4,8 +4,8 @@
  *     blocked                ──► DIR/pins/blocked
  *
  * As in the kernel directories are made by mkdir and not by a pin, an existing name is -EEXIST, and a path elsewhere is
- * -EPERM. Walking is done from the pins directory with openat2(RESOLVE_BENEATH) where the kernel has it; «..» is refused in
- * any case. With the anonymous backing pins are names in a list of the engine. */
+ * -EPERM. Walking is done from the pins directory with openat2(RESOLVE_BENEATH) where the kernel has it; «..» is
+ * refused in any case. With the anonymous backing pins are names in a list of the engine. */
 #include "runtime/state.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -96,7 +96,8 @@ static int read_path(struct call *c, char rel[PATH_SIZE]) {
 		return -ENOENT;
 	int err = relative(c->e, path, rel, PATH_SIZE);
 	if (err == -EPERM)
-		return explain(c, err, "%s is not in the bpf file system: pins are names, or paths under %s", path, bpffs);
+		return explain(c, err, "%s is not in the bpf file system: pins are names, or paths under %s", path,
+			       bpffs);
 	return err ? err : *rel ? 0 : -EEXIST;
 }
 static int check_path_fd(struct call *c, u32 flags) {
@@ -104,8 +105,9 @@ static int check_path_fd(struct call *c, u32 flags) {
 		return -EINVAL;
 	if (!(c->attr.file_flags & BPF_F_PATH_FD))
 		return c->attr.path_fd ? -EINVAL : 0;
-	return explain(c, -EOPNOTSUPP, "pins relative to a directory descriptor (BPF_F_PATH_FD) are not available in the user "
-	                               "engine: not implemented yet");
+	return explain(c, -EOPNOTSUPP,
+		       "pins relative to a directory descriptor (BPF_F_PATH_FD) are not available in the user "
+		       "engine: not implemented yet");
 }
 
 s64 cmd_obj_pin(struct call *c) {

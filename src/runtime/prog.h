@@ -26,7 +26,7 @@ struct load {
 int load_bind_array(struct load *l, u32 n);
 
 /* prog_record.c */
-struct record *prog_record(const struct object_prog *p, u32 *size); /* malloc'ed */
+struct record *prog_record(const struct object_prog *p, u32 *size);    /* malloc'ed */
 int prog_rewrite_record(struct skep_engine *e, struct object_prog *p); /* prog_load.c */
 int prog_read_record(struct load *l, const struct record *r);
 void prog_tag(const struct bpf_insn *insns, u32 n, u8 tag[8]);

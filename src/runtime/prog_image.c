@@ -1,12 +1,13 @@
 /* From verified bytecode to something that runs in this process, and the run itself.
  *
  * Code is written into a memfd through one mapping and executed through another: at no time is a page both writable and
- * executable, and the writable one is gone before the program is published. Where memfds are denied an anonymous mapping
- * changes its protection instead. The directory of the file backing never holds code (it may be mounted noexec).
+ * executable, and the writable one is gone before the program is published. Where memfds are denied an anonymous
+ * mapping changes its protection instead. The directory of the file backing never holds code (it may be mounted
+ * noexec).
  *
  * Runs take no lock. A run whose program can reach other programs or inner maps through slots announces itself
- * (run_enter), so that those are not freed under it; a run of any other program uses only what the program itself holds,
- * which the caller's reference keeps. */
+ * (run_enter), so that those are not freed under it; a run of any other program uses only what the program itself
+ * holds, which the caller's reference keeps. */
 #include "abi/diag.h"
 #include "helper/helper.h"
 #include "runtime/prog.h"
@@ -38,8 +39,12 @@ static const char *because(u32 engine) {
 }
 
 static bool helper_refused(struct skep_engine *e, struct object_prog *p, u32 id) {
-	const struct abi_caller who = {.prog_type = p->p.type, .attach_type = p->p.attach_type,
-	                               .bpf = true, .perfmon = true, .net_admin = true, .sys_admin = true};
+	const struct abi_caller who = {.prog_type = p->p.type,
+				       .attach_type = p->p.attach_type,
+				       .bpf = true,
+				       .perfmon = true,
+				       .net_admin = true,
+				       .sys_admin = true};
 	const struct abi_helper *h = abi_helper_for(e->abi, id, &who, NULL);
 	char name[64];
 	if (!h)
@@ -81,7 +86,8 @@ static u64 resolve(void *owner, u16 kind, u16 index, u64 addend) {
 	struct object_prog *p = owner;
 	const struct map *map;
 	switch (kind) {
-	case RELOC_DP: return (u64)(uintptr_t)dataplane_function(index) + addend;
+	case RELOC_DP:
+		return (u64)(uintptr_t)dataplane_function(index) + addend;
 	case RELOC_MAP:
 		ASSERT(index < p->p.maps_n);
 		return (u64)(uintptr_t)&p->p.maps[index]->map + addend;
@@ -89,8 +95,10 @@ static u64 resolve(void *owner, u16 kind, u16 index, u64 addend) {
 		ASSERT(index < p->p.maps_n);
 		map = &p->p.maps[index]->map;
 		return (u64)(uintptr_t)map_values(map) + addend;
-	case RELOC_CODE: return (u64)(uintptr_t)p->code + addend;
-	case RELOC_CONST: return index == CONST_NR_CPUS ? p->nr_cpus : (u64)(uintptr_t)p->p.image;
+	case RELOC_CODE:
+		return (u64)(uintptr_t)p->code + addend;
+	case RELOC_CONST:
+		return index == CONST_NR_CPUS ? p->nr_cpus : (u64)(uintptr_t)p->p.image;
 	}
 	ASSERT(!"relocation kind");
 	return 0;

@@ -1,4 +1,9 @@
-/* BPF_OBJ_GET_INFO_BY_FD for programs, BPF_PROG_BIND_MAP, BPF_ENABLE_STATS. */
+/* BPF_OBJ_GET_INFO_BY_FD for programs, BPF_PROG_BIND_MAP, BPF_ENABLE_STATS.
+ *
+ * The record is read first: a member that counts says how much room the caller has for the array beside it, and comes
+ * back as how much there is. Dumps are what the kernel gives: rewritten bytecode in which map references carry ids,
+ * machine code, per function its address, length and tag, line information with offsets into the rewritten program.
+ * Addresses are of this process; a program that is interpreted, or cannot run here, has no machine code. */
 #include "runtime/prog.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +35,8 @@ static int give_xlated(struct call *c, const struct object_prog *p, struct bpf_p
 		if (!insn_is_ldimm64(&copy[i]))
 			continue;
 		u8 src = copy[i].src_reg;
-		if (src >= BPF_PSEUDO_MAP_FD && src != BPF_PSEUDO_BTF_ID && src != BPF_PSEUDO_FUNC && (u32)copy[i].imm < p->p.maps_n) {
+		if (src >= BPF_PSEUDO_MAP_FD && src != BPF_PSEUDO_BTF_ID && src != BPF_PSEUDO_FUNC &&
+		    (u32)copy[i].imm < p->p.maps_n) {
 			bool value = src == BPF_PSEUDO_MAP_VALUE || src == BPF_PSEUDO_MAP_IDX_VALUE;
 			copy[i].src_reg = value ? BPF_PSEUDO_MAP_VALUE : BPF_PSEUDO_MAP_FD;
 			copy[i].imm = p->p.maps[copy[i].imm]->facts.id;
@@ -56,10 +62,11 @@ static int give_functions(struct call *c, const struct object_prog *p, struct bp
 	u32 n = x->subprogs_n;
 	u64 *at = calloc(n + 1, sizeof *at);
 	u32 *len = calloc(n + 1, sizeof *len);
-	u8 (*tags)[8] = calloc(n + 1, sizeof *tags);
+	u8(*tags)[8] = calloc(n + 1, sizeof *tags);
 	int err = at && len && tags ? 0 : -ENOMEM;
 	for (u32 i = 0; !err && i < n; i++) {
-		u32 start = p->code ? function_at(image, i) : 0, end = p->code ? i + 1 < n ? function_at(image, i + 1) : image->code_size : 0;
+		u32 start = p->code ? function_at(image, i) : 0,
+		    end = p->code ? i + 1 < n ? function_at(image, i + 1) : image->code_size : 0;
 		at[i] = p->code ? (u64)(uintptr_t)p->code + start : 0;
 		len[i] = end > start ? end - start : 0;
 		if (i)
@@ -163,7 +170,8 @@ int prog_info(struct call *c, struct object_prog *p) {
 	if (!err)
 		err = give_xlated(c, p, &info);
 	if (!err)
-		err = give(c, info.jited_prog_insns, &info.jited_prog_len, p->code, p->code ? p->p.image->code_size : 0, 1);
+		err = give(c, info.jited_prog_insns, &info.jited_prog_len, p->code, p->code ? p->p.image->code_size : 0,
+			   1);
 	if (!err)
 		err = give_functions(c, p, &info);
 	if (!err)

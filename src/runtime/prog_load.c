@@ -24,12 +24,12 @@ enum {
 	IDS_MAX = 4096,
 };
 static const u32 known_flags = BPF_F_STRICT_ALIGNMENT | BPF_F_ANY_ALIGNMENT | BPF_F_TEST_STATE_FREQ | BPF_F_SLEEPABLE |
-                               BPF_F_TEST_RND_HI32 | BPF_F_XDP_HAS_FRAGS | BPF_F_XDP_DEV_BOUND_ONLY |
-                               BPF_F_TEST_REG_INVARIANTS | BPF_F_TOKEN_FD;
+			       BPF_F_TEST_RND_HI32 | BPF_F_XDP_HAS_FRAGS | BPF_F_XDP_DEV_BOUND_ONLY |
+			       BPF_F_TEST_REG_INVARIANTS | BPF_F_TOKEN_FD;
 
 static bool gpl_compatible(const char *license) {
-	static const char *const names[] = {"GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL",
-	                                    "Dual MPL/GPL"};
+	static const char *const names[] = {"GPL",          "GPL v2",       "GPL and additional rights",
+					    "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"};
 	for (u32 i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(license, names[i]))
 			return true;
@@ -162,8 +162,9 @@ static int check_attr(struct call *c) {
 	if (row && (row->flags & PROG_PERFMON) && !(caps & (VERIFY_PERFMON | VERIFY_SYS_ADMIN)))
 		return -EPERM;
 	if (a->attach_prog_fd)
-		return explain(c, -EOPNOTSUPP, "programs that attach to another program are not available in the user engine: not "
-		                               "implemented yet");
+		return explain(c, -EOPNOTSUPP,
+			       "programs that attach to another program are not available in the user engine: not "
+			       "implemented yet");
 	int err = check_attach(row, a);
 	if (!err && a->prog_ifindex)
 		err = explain(c, -EOPNOTSUPP, "programs bound to a network device exist in the kernel's engine only");
@@ -182,13 +183,29 @@ static int run_verifier(struct load *l, struct arena *arena, struct verify_outpu
 	struct skep_engine *e = l->c->e;
 	const struct object_prog *p = l->p;
 	struct verify_input in = {
-		.abi = e->abi, .insns = p->insns, .insns_n = p->insns_n, .prog_type = p->p.type,
-		.expected_attach_type = p->p.attach_type, .prog_flags = p->flags, .license = l->license,
-		.gpl_compatible = gpl_compatible(l->license), .caps = e->opts.caps, .map_by_fd = map_by_fd,
-		.map_by_index = map_by_index, .owner = l, .btf = l->btf ? l->btf->btf : NULL, .func_info = p->func_info,
-		.func_info_n = p->func_info_n, .func_info_size = p->func_info_size, .line_info = p->line_info,
-		.line_info_n = p->line_info_n, .line_info_size = p->line_info_size, .attach_btf_id = p->attach_btf_id,
-		.log_level = l->log_level, .log = l->log, .log_size = l->log_size,
+	    .abi = e->abi,
+	    .insns = p->insns,
+	    .insns_n = p->insns_n,
+	    .prog_type = p->p.type,
+	    .expected_attach_type = p->p.attach_type,
+	    .prog_flags = p->flags,
+	    .license = l->license,
+	    .gpl_compatible = gpl_compatible(l->license),
+	    .caps = e->opts.caps,
+	    .map_by_fd = map_by_fd,
+	    .map_by_index = map_by_index,
+	    .owner = l,
+	    .btf = l->btf ? l->btf->btf : NULL,
+	    .func_info = p->func_info,
+	    .func_info_n = p->func_info_n,
+	    .func_info_size = p->func_info_size,
+	    .line_info = p->line_info,
+	    .line_info_n = p->line_info_n,
+	    .line_info_size = p->line_info_size,
+	    .attach_btf_id = p->attach_btf_id,
+	    .log_level = l->log_level,
+	    .log = l->log,
+	    .log_size = l->log_size,
 	};
 	return verify(&in, arena, out);
 }
@@ -200,7 +217,8 @@ static int give_log(struct call *c, const struct load *l, const struct verify_st
 	if (l->log)
 		err = call_write(c, a->log_buf, l->log, MIN(strlen(l->log) + 1, (size_t)l->log_size));
 	if (!err && c->size >= offsetof(union bpf_attr, log_true_size) + sizeof a->log_true_size)
-		err = call_write(c, c->uattr + offsetof(union bpf_attr, log_true_size), &s->log_true_size, sizeof s->log_true_size);
+		err = call_write(c, c->uattr + offsetof(union bpf_attr, log_true_size), &s->log_true_size,
+				 sizeof s->log_true_size);
 	return err;
 }
 

@@ -3,8 +3,8 @@
  * Runs that can reach such things announce themselves: they add one to running[phase] of a slot chosen by CPU and take
  * it away at the end, on the same slot (run_enter, run_leave). What is retired has been unpublished before; it is free
  * once each phase of each slot has been seen at zero since. Only the phase that new runs do not use is looked at, and
- * phases are swapped whenever it was idle, so busy programs cannot starve it. Both phases must have been idle: a run may
- * read the phase, be delayed, and add itself to the old one after the swap.
+ * phases are swapped whenever it was idle, so busy programs cannot starve it. Both phases must have been idle: a run
+ * may read the phase, be delayed, and add itself to the old one after the swap.
  *
  * Nothing waits: retire_poll runs at the start of commands and frees what it can. The engine's mutex is held. */
 #include "runtime/state.h"
@@ -27,7 +27,8 @@ static bool idle(struct skep_engine *e, u32 phase) {
 void retire_poll(struct skep_engine *e) {
 	for (u32 turn = 0; turn < 2 && e->retired; turn++) {
 		u32 old = ~e->phase & 1;
-		__atomic_thread_fence(__ATOMIC_SEQ_CST); /* what was unpublished before is seen to be, or its reader is seen here */
+		__atomic_thread_fence(
+		    __ATOMIC_SEQ_CST); /* what was unpublished before is seen to be, or its reader is seen here */
 		if (!idle(e, old))
 			return;
 		struct retired *ripe = NULL;

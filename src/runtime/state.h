@@ -33,11 +33,11 @@ struct object {
 	u32 holds; /* other objects and callers of engine_*_get; the token carries the hold lease while it is not 0 */
 	u32 got;   /* of them, callers of engine_*_get */
 	u64 dev, ino;
-	int token_fd;   /* the engine's own description; -1 with handles */
-	u32 counted;    /* descriptors whose closing cannot be observed: handles, or without /proc */
-	u32 pins;       /* anonymous backing: names in engine.pins */
-	bool unwatched; /* the descriptors of this object are in `counted` */
-	bool unlinked;  /* its files are gone */
+	int token_fd;             /* the engine's own description; -1 with handles */
+	u32 counted;              /* descriptors whose closing cannot be observed: handles, or without /proc */
+	u32 pins;                 /* anonymous backing: names in engine.pins */
+	bool unwatched;           /* the descriptors of this object are in `counted` */
+	bool unlinked;            /* its files are gone */
 	struct record_head *head; /* shared with other processes (files) or private */
 	struct object *next_ino, *next_id;
 };
@@ -61,7 +61,7 @@ struct object_map {
 	u32 ifindex, vmlinux_value_type_id;
 	u64 cookie;
 	struct slot_owner owner;
-	struct map_table *table; /* m.map.objects, owned */
+	struct map_table *table;    /* m.map.objects, owned */
 	VEC(struct object *) slots; /* what the table names: each with a hold */
 	struct engine_map *meta;    /* m.inner, owned: facts only */
 	struct object_btf *meta_btf;
@@ -72,7 +72,7 @@ struct object_prog {
 	struct engine_prog p;
 	struct object_btf *btf;
 	VEC(struct object *) held; /* maps of the program and those bound later: each with a hold */
-	u32 used_maps; /* of held, the first are maps; what follows is BTF */
+	u32 used_maps;             /* of held, the first are maps; what follows is BTF */
 	u32 insns_n;
 	struct bpf_insn *insns; /* as loaded, map references as indexes: what the record says */
 	u8 tag[8];
@@ -85,7 +85,7 @@ struct object_prog {
 	u64 code_size;
 	struct interp_env interp;
 	struct interp_program interp_program; /* what tail calls jump to when interpreted */
-	struct xlated *unrun; /* of a program that cannot run, in the arena: for dumps */
+	struct xlated *unrun;                 /* of a program that cannot run, in the arena: for dumps */
 	struct arena arena;
 };
 
@@ -131,9 +131,9 @@ struct skep_engine {
 	u32 last_id; /* anonymous backing */
 	VEC(struct handle) handles;
 	VEC(struct pin) pins;
-	u32 loading; /* depth of object_load */
+	u32 loading;                         /* depth of object_load */
 	VEC(struct object_map *) unresolved; /* maps whose slots wait for the end of it */
-	u32 stats_on;            /* ENABLE_STATS descriptors */
+	u32 stats_on;                        /* ENABLE_STATS descriptors */
 	const struct attach_ops *attach;
 	struct run_env env;
 	u64 counters[RUN_COUNTERS];
@@ -152,7 +152,7 @@ struct skep_engine {
 		struct engine_problem problem;
 	} problems[PROBLEMS];
 	u32 problem_next;
-	struct map trace; /* a ring buffer: run_env.trace */
+	struct map trace;            /* a ring buffer: run_env.trace */
 	pthread_mutex_t trace_mutex; /* one reader at a time */
 };
 
@@ -168,7 +168,7 @@ struct call {
 };
 
 #define SET(NAME) (1ull << BPF_MAP_TYPE_##NAME) /* of one map type */
-#define CONTAINER(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
+#define CONTAINER(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
 #define MAP_OF(object) CONTAINER(object, struct object_map, o)
 #define PROG_OF(object) CONTAINER(object, struct object_prog, o)
 #define BTF_OF(object) CONTAINER(object, struct object_btf, o)
@@ -210,7 +210,8 @@ void object_release(struct object *o);
 void object_drop(struct skep_engine *e, struct object *o); /* out of the tables, its relations ended, memory retired */
 void object_free(struct skep_engine *e, struct object *o);
 int object_new_id(struct call *c, struct object *o); /* and its files' token comes next */
-int object_publish(struct call *c, struct object *o, struct record *r, u32 size, u32 mode); /* facts, tables, descriptor */
+int object_publish(struct call *c, struct object *o, struct record *r, u32 size,
+		   u32 mode); /* facts, tables, descriptor */
 
 /* collect.c: mutex held. */
 void collect(struct skep_engine *e);
@@ -230,7 +231,8 @@ static inline void run_leave(struct skep_engine *e, u32 ticket) {
 
 /* map_create.c, map_check.c, map_area.c, map_slots.c */
 bool map_is_percpu(u32 type);
-int map_check_unrun(const struct skep_abi *abi, const struct map_facts *f); /* alloc_check of the types that have no ops */
+int map_check_unrun(const struct skep_abi *abi,
+		    const struct map_facts *f); /* alloc_check of the types that have no ops */
 bool map_may_be_inner(u32 type);
 bool map_equals_template(const struct map_facts *t, const struct map_facts *m);
 int map_find_fields(struct map_facts *f); /* special fields of the value type */
@@ -257,8 +259,8 @@ int btf_open(struct call *c, const struct record *r, struct object **out);
 void btf_object_free(struct object_btf *b);
 int prog_open(struct call *c, const struct record *r, struct object **out);
 const void *prog_tail_address(const struct object_prog *p); /* what tail calls jump to */
-u32 prog_ctx_bytes(const struct object_prog *p); /* what the program may read of a context of plain bytes */
-u64 prog_record_ids(const struct record_prog *r); /* where the ids stand, from the record's start */
+u32 prog_ctx_bytes(const struct object_prog *p);            /* what the program may read of a context of plain bytes */
+u64 prog_record_ids(const struct record_prog *r);           /* where the ids stand, from the record's start */
 void prog_let_go(struct skep_engine *e, struct object_prog *p);
 void prog_free(struct skep_engine *e, struct object_prog *p);
 void link_let_go(struct skep_engine *e, struct object_link *l);
@@ -280,7 +282,7 @@ void trace_destroy(struct skep_engine *e);
 /* The commands: cmd_X for every row of cmds.def that is carried out; CHECK_ATTR says which attributes it has. */
 typedef s64 command(struct call *c);
 command cmd_map_create, cmd_map_lookup_elem, cmd_map_update_elem, cmd_map_delete_elem, cmd_map_get_next_key,
-	cmd_map_lookup_and_delete_elem, cmd_map_freeze, cmd_map_batch;
+    cmd_map_lookup_and_delete_elem, cmd_map_freeze, cmd_map_batch;
 command cmd_prog_load, cmd_prog_test_run, cmd_prog_bind_map, cmd_enable_stats;
 command cmd_obj_pin, cmd_obj_get, cmd_obj_get_info_by_fd, cmd_btf_load;
 command cmd_prog_get_next_id, cmd_map_get_next_id, cmd_btf_get_next_id, cmd_link_get_next_id;

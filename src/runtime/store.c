@@ -46,18 +46,20 @@ static int open_private(int at, const char *path, char *error) {
 	int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0) {
 		int e = errno;
-		say(error, e == ELOOP || e == ENOTDIR ? "%s is not a directory of its own: remove it (%s)"
-		                                                : "cannot open the directory %s: %s", path, strerror(e));
+		say(error,
+		    e == ELOOP || e == ENOTDIR ? "%s is not a directory of its own: remove it (%s)"
+					       : "cannot open the directory %s: %s",
+		    path, strerror(e));
 		return -e;
 	}
 	struct stat st;
 	int err = fstat(fd, &st) ? -errno : 0;
 	if (!err && st.st_uid != geteuid())
 		err = -EPERM, say(error, "%s belongs to user %u, not to %u: objects of skep cannot lie there", path,
-		                       st.st_uid, geteuid());
+				  st.st_uid, geteuid());
 	if (!err && (st.st_mode & 077))
-		err = -EPERM, say(error, "%s is open to others (mode %o): chmod 700 it, or remove it", path,
-		                       st.st_mode & 07777);
+		err = -EPERM,
+		say(error, "%s is open to others (mode %o): chmod 700 it, or remove it", path, st.st_mode & 07777);
 	if (err)
 		return close(fd), err;
 	return fd;
@@ -67,8 +69,8 @@ static int open_private(int at, const char *path, char *error) {
 static void default_path(char *to, size_t size) {
 	const char *xdg = secure_getenv("XDG_RUNTIME_DIR");
 	struct stat st;
-	if (xdg && *xdg == '/' && strlen(xdg) < size - 8 && !stat(xdg, &st) && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
-	    !(st.st_mode & 022) && !access(xdg, W_OK))
+	if (xdg && *xdg == '/' && strlen(xdg) < size - 8 && !stat(xdg, &st) && S_ISDIR(st.st_mode) &&
+	    st.st_uid == geteuid() && !(st.st_mode & 022) && !access(xdg, W_OK))
 		snprintf(to, size, "%s/skep", xdg);
 	else
 		snprintf(to, size, "/dev/shm/skep-%u", geteuid());
@@ -260,7 +262,7 @@ int store_read_facts(struct store *s, u32 id, struct record **out, struct record
 	if (!err && pread(fd, r, st.st_size, 0) != st.st_size)
 		err = -EIO;
 	if (!err && (r->head.magic != RECORD_MAGIC || r->head.version != RECORD_VERSION || r->head.id != id ||
-	             r->head.size != st.st_size || !r->head.kind || r->head.kind >= OBJECT_KINDS))
+		     r->head.size != st.st_size || !r->head.kind || r->head.kind >= OBJECT_KINDS))
 		err = -EIO;
 	if (!err && head)
 		err = map_head(fd, head);

@@ -29,7 +29,7 @@ struct record_head {
 	u64 created_ns; /* CLOCK_BOOTTIME */
 	u64 ino;        /* of the token */
 	u64 run_count, run_time_ns, recursion_misses;
-	u32 size;       /* of the whole record */
+	u32 size; /* of the whole record */
 	u32 pad[15];
 };
 STATIC_ASSERT(sizeof(struct record_head) == 128, "part of the record format");

@@ -1,13 +1,13 @@
-/* BPF_PROG_TEST_RUN: a program over data that the caller gives. What is accepted, and with which error it is not, is as in
- * the kernel's net/bpf/test_run.c.
+/* BPF_PROG_TEST_RUN: a program over data that the caller gives. What is accepted, and with which error it is not, is as
+ * in the kernel's net/bpf/test_run.c.
  *
  *     XDP            data_in: [metadata] packet     ctx: struct xdp_md      out: packet, ctx
  *     tc, sockets    data_in: Ethernet frame        ctx: struct __sk_buff   out: frame, ctx
  *     raw tracepoint ctx_in: u64 args[]             cpu with BPF_F_TEST_RUN_ON_CPU
  *     syscall        ctx_in, changed in place
  *
- * With repeat the same memory is used again, as the kernel does: a program that writes into the packet sees what it wrote.
- * duration is the average in nanoseconds. */
+ * With repeat the same memory is used again, as the kernel does: a program that writes into the packet sees what it
+ * wrote. duration is the average in nanoseconds. */
 #include "abi/context.h"
 #include "abi/diag.h"
 #include "runtime/packet.h"
@@ -22,7 +22,7 @@
 enum {
 	RAW_TP_ARGS_SIZE = 12 * 8,
 	SYSCALL_CTX_MAX = UINT16_MAX,
-	XDP_FRAME = 40,     /* struct xdp_frame at the head of the headroom: metadata does not reach into it */
+	XDP_FRAME = 40, /* struct xdp_frame at the head of the headroom: metadata does not reach into it */
 	XDP_META_MAX = 255,
 	XDP_BATCH_MAX = 256,
 	XDP_FRAGS_MAX = 17,
@@ -30,14 +30,16 @@ enum {
 	GSO_SEGS_MAX = 65535,
 };
 /* Members of attr.test that the kernel writes. */
-#define PUT(c, member, value)                                                                                          \
+#define PUT(c, member, value) \
 	call_write(c, (c)->uattr + offsetof(union bpf_attr, test.member), &(u32){value}, sizeof(u32))
 
 static int aborted(struct call *c, const struct object_prog *p, u32 status) {
-	static const char *const why[] = {
-		[RUN_BUDGET] = "it used up its budget of instructions", [RUN_LOCK] = "a lock stayed taken",
-		[RUN_FAULT] = "it touched memory that is not there", [RUN_HELD] = "it held more than a run can hold"};
-	explain(c, -EINTR, "a run of %s was aborted: %s", p->p.name, status < ARRAY_SIZE(why) && why[status] ? why[status] : "unknown");
+	static const char *const why[] = {[RUN_BUDGET] = "it used up its budget of instructions",
+					  [RUN_LOCK] = "a lock stayed taken",
+					  [RUN_FAULT] = "it touched memory that is not there",
+					  [RUN_HELD] = "it held more than a run can hold"};
+	explain(c, -EINTR, "a run of %s was aborted: %s", p->p.name,
+		status < ARRAY_SIZE(why) && why[status] ? why[status] : "unknown");
 	explain_suggestion(c, DIAG_ABORTED, "%s", "");
 	return -EINTR;
 }
@@ -178,7 +180,8 @@ static int xdp_tail(struct call *c, const struct object_prog *p, u32 len, u8 **t
 	if (!*tail_size)
 		return 0;
 	if (p->xdp_has_frags) {
-		explain(c, -EOPNOTSUPP, "packets in several fragments are not available in the user engine: not implemented yet");
+		explain(c, -EOPNOTSUPP,
+			"packets in several fragments are not available in the user engine: not implemented yet");
 		explain_suggestion(c, DIAG_TEST_RUN, "give at most 3520 bytes");
 		return -EOPNOTSUPP;
 	}
@@ -197,7 +200,9 @@ static int run_xdp(struct call *c, struct object_prog *p) {
 	    (a->test.flags & ~(u32)BPF_F_TEST_XDP_LIVE_FRAMES))
 		return -EINVAL;
 	if (a->test.batch_size)
-		return !(a->test.flags & BPF_F_TEST_XDP_LIVE_FRAMES) ? -EINVAL : a->test.batch_size > XDP_BATCH_MAX ? -E2BIG : -EOPNOTSUPP;
+		return !(a->test.flags & BPF_F_TEST_XDP_LIVE_FRAMES) ? -EINVAL
+		       : a->test.batch_size > XDP_BATCH_MAX          ? -E2BIG
+								     : -EOPNOTSUPP;
 	int err = ctx_in(c, sizeof(struct xdp_md), &ctx);
 	if (err)
 		return err;
@@ -276,11 +281,13 @@ static int run_skb(struct call *c, struct object_prog *p) {
 	void *ctx = NULL;
 	u8 *frame = NULL;
 	u32 len = a->test.data_size_in, retval, duration;
-	if ((a->test.flags & ~(u32)BPF_F_TEST_SKB_CHECKSUM_COMPLETE) || a->test.cpu || a->test.batch_size || len < PACKET_ETH ||
-	    len > PACKET_PAGE - PACKET_SKB_HEADROOM - PACKET_TAILROOM)
+	if ((a->test.flags & ~(u32)BPF_F_TEST_SKB_CHECKSUM_COMPLETE) || a->test.cpu || a->test.batch_size ||
+	    len < PACKET_ETH || len > PACKET_PAGE - PACKET_SKB_HEADROOM - PACKET_TAILROOM)
 		return -EINVAL;
 	if (a->test.flags)
-		return explain(c, -EOPNOTSUPP, "BPF_F_TEST_SKB_CHECKSUM_COMPLETE is not available in the user engine: not implemented yet");
+		return explain(
+		    c, -EOPNOTSUPP,
+		    "BPF_F_TEST_SKB_CHECKSUM_COMPLETE is not available in the user engine: not implemented yet");
 	int err = frame_in(c, PACKET_SKB_HEADROOM, len, &frame);
 	if (!err)
 		err = ctx_in(c, sizeof(struct __sk_buff), &ctx);
@@ -347,7 +354,8 @@ static int run_on_cpu(struct call *c, struct object_prog *p, u32 cpu) {
 }
 static int run_raw_tp(struct call *c, struct object_prog *p) {
 	const union bpf_attr *a = &c->attr;
-	if (a->test.data_in || a->test.data_out || a->test.ctx_out || a->test.duration || a->test.repeat || a->test.batch_size)
+	if (a->test.data_in || a->test.data_out || a->test.ctx_out || a->test.duration || a->test.repeat ||
+	    a->test.batch_size)
 		return -EINVAL;
 	if (!(a->test.flags & BPF_F_TEST_RUN_ON_CPU))
 		return a->test.cpu ? -EINVAL : run_bytes(c, p, RAW_TP_ARGS_SIZE, false);
@@ -357,8 +365,8 @@ static int run_raw_tp(struct call *c, struct object_prog *p) {
 }
 static int run_syscall(struct call *c, struct object_prog *p) {
 	const union bpf_attr *a = &c->attr;
-	if (a->test.data_in || a->test.data_out || a->test.ctx_out || a->test.duration || a->test.repeat || a->test.flags ||
-	    a->test.batch_size)
+	if (a->test.data_in || a->test.data_out || a->test.ctx_out || a->test.duration || a->test.repeat ||
+	    a->test.flags || a->test.batch_size)
 		return -EINVAL;
 	return run_bytes(c, p, SYSCALL_CTX_MAX, true);
 }
@@ -367,21 +375,27 @@ static int no_test_run(struct call *c, const struct object_prog *p) {
 	const struct abi_prog_type *row = abi_prog_type(c->e->abi, p->p.type);
 	if (!row || !(row->flags & PROG_TEST_RUN))
 		return -ENOTSUPP; /* nor in the kernel */
-	explain(c, -EOPNOTSUPP, "programs of type %s cannot be test-run in the user engine: not implemented yet", row->name);
+	explain(c, -EOPNOTSUPP, "programs of type %s cannot be test-run in the user engine: not implemented yet",
+		row->name);
 	explain_suggestion(c, DIAG_TEST_RUN, "use --kernel");
 	return -EOPNOTSUPP;
 }
 static int test_run(struct call *c, struct object_prog *p) {
 	switch (p->p.type) {
-	case BPF_PROG_TYPE_XDP: return run_xdp(c, p);
+	case BPF_PROG_TYPE_XDP:
+		return run_xdp(c, p);
 	case BPF_PROG_TYPE_SOCKET_FILTER:
 	case BPF_PROG_TYPE_SCHED_CLS:
 	case BPF_PROG_TYPE_SCHED_ACT:
-	case BPF_PROG_TYPE_CGROUP_SKB: return run_skb(c, p);
+	case BPF_PROG_TYPE_CGROUP_SKB:
+		return run_skb(c, p);
 	case BPF_PROG_TYPE_RAW_TRACEPOINT:
-	case BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE: return run_raw_tp(c, p);
-	case BPF_PROG_TYPE_SYSCALL: return run_syscall(c, p);
-	default: return no_test_run(c, p);
+	case BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE:
+		return run_raw_tp(c, p);
+	case BPF_PROG_TYPE_SYSCALL:
+		return run_syscall(c, p);
+	default:
+		return no_test_run(c, p);
 	}
 }
 
