@@ -128,7 +128,7 @@ $$(UNIT_$(1)): $(O)/test/%: test/unit/%.c test/unit/test.h $(BELOW_$(1):%=$(O)/l
 	$$(Q)$$(CC) $$(CPPFLAGS) -Itest/unit $$(ALL_CFLAGS) $$(LDFLAGS) -o $$@ $$< $(BELOW_$(1):%=$(O)/lib/%.a) $$(if $$(filter hook lib serve,$(1)),$(LIBS_hook)) $$(if $$(filter lib serve,$(1)),$(LIBS_lib)) $$(LIBS_unit_$(1)) -lpthread
 .PHONY: unit-$(1)
 unit-$(1): $$(UNIT_$(1))
-	@for t in $$^; do $$$$t || exit 1; done
+	@for t in $$^; do timeout 300 $$$$t || exit 1; done
 UNITS += $$(UNIT_$(1))
 endef
 $(foreach r,$(filter-out cli,$(FLOORS)),$(eval $(call unit,$(r))))

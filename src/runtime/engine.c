@@ -1,4 +1,5 @@
 /* An engine's beginning and end. */
+#include "abi/types_btf.h"
 #include "runtime/state.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -59,6 +60,7 @@ int engine_create(const struct engine_opts *given, struct skep_engine **out) {
 	e->store = (struct store){.dir = -1, .objects = -1, .pins = -1, .lock = -1};
 	pthread_mutex_init(&e->mutex, NULL);
 	pthread_mutex_init(&e->problem_mutex, NULL);
+	pthread_mutex_init(&e->btf_mutex, NULL);
 	pthread_mutex_init(&e->trace_mutex, NULL);
 	arena_init(&e->verdict_arena, 0);
 	e->env = (struct run_env){.counters = e->counters, .nr_cpus = e->nr_cpus, .pid = (u32)getpid()};
@@ -133,12 +135,27 @@ void engine_destroy(struct skep_engine *e) {
 	arena_free(&e->verdict_arena);
 	pthread_mutex_destroy(&e->mutex);
 	pthread_mutex_destroy(&e->problem_mutex);
+	pthread_mutex_destroy(&e->btf_mutex);
+	btf_put(e->kernel_btf);
 	pthread_mutex_destroy(&e->trace_mutex);
 	free(e);
 }
 
 const struct skep_abi *engine_abi(const struct skep_engine *e) {
 	return e->abi;
+}
+const struct btf *engine_kernel_btf(struct skep_engine *e) {
+	struct btf *own = NULL;
+	pthread_mutex_lock(&e->btf_mutex);
+	if (!e->kernel_btf) {
+		if (e->opts.kernel_btf)
+			e->kernel_btf = btf_get(e->opts.kernel_btf);
+		else if (!btf_parse(skep_btf_data, skep_btf_size, NULL, 0, NULL, &own))
+			e->kernel_btf = own;
+	}
+	const struct btf *btf = e->kernel_btf;
+	pthread_mutex_unlock(&e->btf_mutex);
+	return btf;
 }
 const struct engine_opts *engine_options(const struct skep_engine *e) {
 	return &e->opts;

@@ -21,7 +21,8 @@ struct engine_opts {
 	bool oracle;  /* programs run in the interpreter and are checked against the abstract states */
 	void (*log)(void *owner, int level, const char *line); /* level 0 error, 1 warning, 2 note */
 	void *log_owner;
-	bool handles;     /* the host forbids descriptors: commands give integers from ENGINE_HANDLE up instead */
+	bool handles; /* the host forbids descriptors: commands give integers from ENGINE_HANDLE up instead */
+	const struct btf *kernel_btf; /* types behind BTF pointers and attach_btf_id; NULL = skep's own (abi/types.h) */
 	u64 commit_limit; /* BACKING_FILES: maps up to this many bytes get their memory at once; 0 = 64 MiB */
 };
 enum { ENGINE_HANDLE = 0x40000000 };
@@ -81,6 +82,9 @@ int engine_unpin(struct skep_engine *e, const char *path); /* 0, -ENOENT */
 /* Drops what nobody holds any more. Happens by itself before commands that would show it. */
 void engine_collect(struct skep_engine *e);
 const struct skep_abi *engine_abi(const struct skep_engine *e);
+/* The types that attach_btf_id and BTF pointers mean in this engine: what CO-RE should relocate against. NULL: no
+ * memory. */
+const struct btf *engine_kernel_btf(struct skep_engine *e);
 const struct engine_opts *engine_options(const struct skep_engine *e);
 /* The services for runs in this process: what a caller of engine_run puts into run->env (NULL there means this). */
 const struct run_env *engine_env(struct skep_engine *e);

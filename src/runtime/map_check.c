@@ -1,12 +1,12 @@
 /* What BPF_MAP_CREATE checks beyond the map types' own geometry(): sizes and flags of the types that the user engine
  * does not run, and the types of keys and values (BTF) of all.
  *
- * Types that do not run are created as facts, so that programs that use them verify. What maps.def can say comes from its
- * rows (check_row); the rest is here, type by type, with the kernel's errors in the kernel's order: flags, sizes,
+ * Types that do not run are created as facts, so that programs that use them verify. What maps.def can say comes from
+ * its rows (check_row); the rest is here, type by type, with the kernel's errors in the kernel's order: flags, sizes,
  * number of entries, limits. test/kernel/bpf_compare.c tries some hundred shapes of every type on both sides.
  *
- * Rules: a number that the kernel has a name for is in limits.def; a new type needs a row, and a case here only if its row
- * says MAP_SPECIAL or the kernel bounds it. */
+ * Rules: a number that the kernel has a name for is in limits.def; a new type needs a row, and a case here only if its
+ * row says MAP_SPECIAL or the kernel bounds it. */
 #include "runtime/state.h"
 #include <errno.h>
 

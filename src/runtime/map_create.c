@@ -4,9 +4,9 @@
  *                  ▲                                       ▲
  *     record ──────┘                       describe(): geometry() of the type, and the seed, which a record keeps
  *
- * Three layers check what is asked for, in the kernel's order: this file what holds for all types (flags, name, device),
- * the map type's own geometry() or, for types that the user engine does not run, map_check.c sizes and flags, and again
- * map_check.c the types of key and value. A map whose type does not run is created all the same, as facts.
+ * Three layers check what is asked for, in the kernel's order: this file what holds for all types (flags, name,
+ * device), the map type's own geometry() or, for types that the user engine does not run, map_check.c sizes and flags,
+ * and again map_check.c the types of key and value. A map whose type does not run is created all the same, as facts.
  *
  * Until object_publish nobody else can see the map: whatever fails before takes everything back (files too). */
 #include "runtime/state.h"

@@ -1,11 +1,12 @@
 /* Commands on the elements of maps.
  *
- *     descriptor ──mutex──► map in use ──► mode (-EPERM), lock flag, key and value copied in ──► ops of the type ──► out
+ *     descriptor ──mutex──► map in use ──► mode (-EPERM), lock flag, key and value copied in ──► ops of the type ──►
+ * out
  *
  * The engine's lock is held to find the map only: the operations themselves are the data plane's and need none. What a
  * holder of the token can cut off (mmapable pages in the file backing) is touched under the SIGBUS guard. Values of
- * per-CPU types are what bpf(2) carries: one copy for each possible CPU, each rounded up to 8 bytes. Maps whose values are
- * objects take descriptors and give ids: map_slots.c. */
+ * per-CPU types are what bpf(2) carries: one copy for each possible CPU, each rounded up to 8 bytes. Maps whose values
+ * are objects take descriptors and give ids: map_slots.c. */
 #include "runtime/state.h"
 #include <errno.h>
 

@@ -5,8 +5,8 @@
  *     object_drop   nobody does any more: out of the tables, what it holds is released, its memory retired
  *
  * Invariants. An object in the tables has an id, a head and (but with handles) an open token. Everything that changes
- * tables or holds has the engine's mutex. An object with uses or holds is never dropped; collect.c decides when one goes.
- * Opening an object of the store opens what it refers to first, so edges always lead to objects in the tables. */
+ * tables or holds has the engine's mutex. An object with uses or holds is never dropped; collect.c decides when one
+ * goes. Opening an object of the store opens what it refers to first, so edges always lead to objects in the tables. */
 #include "runtime/state.h"
 #include <errno.h>
 #include <fcntl.h>

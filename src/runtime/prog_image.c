@@ -185,7 +185,7 @@ int prog_make_image(struct skep_engine *e, struct object_prog *p, const struct x
 		return err;
 	memcpy(&p->p.image->tag, p->tag, sizeof p->tag);
 	p->p.image->generation = 1;
-	p->interp = (struct interp_env){.resolve = resolve, .owner = p};
+	p->interp = (struct interp_env){.resolve = resolve, .owner = p, .oracle = p->oracle};
 	p->interp_program = (struct interp_program){p->p.image, &p->interp};
 	if (p->p.image->code && map_code(p)) {
 		/* No executable memory in this process (a hardened system): the interpreter does the same. */
@@ -221,6 +221,8 @@ void prog_free(struct skep_engine *e, struct object_prog *p) {
 		munmap(p->code, p->code_size);
 	if (p->p.image)
 		image_free(p->p.image);
+	if (p->oracle)
+		oracle_destroy(p->oracle);
 	vec_free(&p->held);
 	arena_free(&p->arena);
 	free(p->p.maps);

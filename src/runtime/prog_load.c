@@ -61,6 +61,8 @@ static int note(struct load *l, s32 name, bool index, struct object *o) {
 }
 static struct map_facts *map_by_fd(void *owner, s32 fd) {
 	struct load *l = owner;
+	if (l->record)
+		return NULL; /* records know no descriptors */
 	struct object *o = used_as(l, fd, false);
 	if (!o && (object_use(l->c, fd, OBJECT_MAP, &o, NULL) || note(l, fd, false, o)))
 		return NULL;
@@ -178,10 +180,11 @@ static bool log_is_sane(const union bpf_attr *a) {
 	       a->log_size <= UINT32_MAX >> 2;
 }
 
-
 static int run_verifier(struct load *l, struct arena *arena, struct verify_output *out) {
 	struct skep_engine *e = l->c->e;
-	const struct object_prog *p = l->p;
+	struct object_prog *p = l->p;
+	if (e->opts.oracle && !(p->oracle = oracle_create(0)))
+		return -ENOMEM;
 	struct verify_input in = {
 	    .abi = e->abi,
 	    .insns = p->insns,
@@ -203,6 +206,8 @@ static int run_verifier(struct load *l, struct arena *arena, struct verify_outpu
 	    .line_info_n = p->line_info_n,
 	    .line_info_size = p->line_info_size,
 	    .attach_btf_id = p->attach_btf_id,
+	    .kernel_btf = engine_kernel_btf(e),
+	    .oracle = p->oracle,
 	    .log_level = l->log_level,
 	    .log = l->log,
 	    .log_size = l->log_size,

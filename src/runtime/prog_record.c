@@ -75,6 +75,10 @@ int prog_read_record(struct load *l, const struct record *r) {
 	    h->func_info_size > 252 || h->line_info_size > 252 || !h->license_size ||
 	    h->license_size > sizeof l->license || h->ids_n > 1u << 20)
 		return -EIO;
+	if ((h->func_info_n || h->line_info_n) && !h->btf_id)
+		return -EIO;
+	if ((h->func_info_n && h->func_info_size < 8) || (h->line_info_n && h->line_info_size < 8))
+		return -EIO;
 	struct layout at = layout_of(h);
 	const u8 *from = (const u8 *)r;
 	if (at.end > r->head.size || from[at.license + h->license_size - 1])

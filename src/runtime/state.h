@@ -20,6 +20,7 @@
 #include "btf/btf.h"
 #include "runtime/engine.h"
 #include "runtime/store.h"
+#include "verify/oracle.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +86,7 @@ struct object_prog {
 	u64 code_size;
 	struct interp_env interp;
 	struct interp_program interp_program; /* what tail calls jump to when interpreted */
+	struct oracle *oracle;                /* with opts.oracle: what the verifier saw */
 	struct xlated *unrun;                 /* of a program that cannot run, in the arena: for dumps */
 	struct arena arena;
 };
@@ -125,7 +127,9 @@ struct skep_engine {
 	struct engine_opts opts;
 	pthread_mutex_t mutex;
 	const struct skep_abi *abi;
-	struct store store; /* open with BACKING_FILES only */
+	pthread_mutex_t btf_mutex;
+	const struct btf *kernel_btf; /* behind btf_mutex; NULL: not parsed yet */
+	struct store store;           /* open with BACKING_FILES only */
 	struct object *by_ino[OBJECT_BUCKETS], *by_id[OBJECT_BUCKETS];
 	u32 objects_n, made_since_collect;
 	u32 last_id; /* anonymous backing */
