@@ -25,8 +25,8 @@ static int check_log(const union bpf_attr *a) {
 	if (!!a->btf_log_buf != !!a->btf_log_size || (a->btf_log_buf && !a->btf_log_level))
 		return -EINVAL;
 	return a->btf_log_level & ~(LOG_LEVEL1 | LOG_LEVEL2 | LOG_STATS | LOG_FIXED) || a->btf_log_size > LOG_SIZE_MAX
-		   ? -EINVAL
-		   : 0;
+			   ? -EINVAL
+			   : 0;
 }
 /* Hands the log over. -ENOSPC when it did not fit, as the verifier does. */
 static int give_log(struct call *c, struct btf_text *t) {
@@ -139,7 +139,7 @@ int btf_open(struct call *c, const struct record *r, struct object **out) {
 	const u8 *data = (const u8 *)&r->btf + sizeof r->btf;
 	struct btf *btf;
 	if (r->head.size < offsetof(struct record, btf) + sizeof r->btf ||
-	    r->head.size - offsetof(struct record, btf) - sizeof r->btf != r->btf.size)
+		r->head.size - offsetof(struct record, btf) - sizeof r->btf != r->btf.size)
 		return -EIO;
 	int err = btf_parse(data, r->btf.size, NULL, BTF_STRICT, NULL, &btf);
 	if (err)

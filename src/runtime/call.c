@@ -152,45 +152,44 @@ int name_copy(char to[16], const char from[16]) {
 static s64 refuse(struct call *c, const struct abi_cmd *cmd) {
 	bool kernel = false;
 	const char *why = abi_refusal(cmd->engine, &kernel);
-	explain(c, -EOPNOTSUPP, "%s is not available in the user engine: %s", cmd->name,
-		why ? why : "not implemented yet");
+	explain(c, -EOPNOTSUPP, "%s is not available in the user engine: %s", cmd->name, why ? why : "not implemented yet");
 	if (kernel)
 		explain_suggestion(c, 0, "use the kernel's engine: --kernel");
 	return -EOPNOTSUPP;
 }
 
 static command *const commands[__MAX_BPF_CMD] = {
-    [BPF_MAP_CREATE] = cmd_map_create,
-    [BPF_MAP_LOOKUP_ELEM] = cmd_map_lookup_elem,
-    [BPF_MAP_UPDATE_ELEM] = cmd_map_update_elem,
-    [BPF_MAP_DELETE_ELEM] = cmd_map_delete_elem,
-    [BPF_MAP_GET_NEXT_KEY] = cmd_map_get_next_key,
-    [BPF_MAP_LOOKUP_AND_DELETE_ELEM] = cmd_map_lookup_and_delete_elem,
-    [BPF_MAP_FREEZE] = cmd_map_freeze,
-    [BPF_MAP_LOOKUP_BATCH] = cmd_map_batch,
-    [BPF_MAP_LOOKUP_AND_DELETE_BATCH] = cmd_map_batch,
-    [BPF_MAP_UPDATE_BATCH] = cmd_map_batch,
-    [BPF_MAP_DELETE_BATCH] = cmd_map_batch,
-    [BPF_PROG_LOAD] = cmd_prog_load,
-    [BPF_PROG_TEST_RUN] = cmd_prog_test_run,
-    [BPF_PROG_BIND_MAP] = cmd_prog_bind_map,
-    [BPF_ENABLE_STATS] = cmd_enable_stats,
-    [BPF_OBJ_PIN] = cmd_obj_pin,
-    [BPF_OBJ_GET] = cmd_obj_get,
-    [BPF_OBJ_GET_INFO_BY_FD] = cmd_obj_get_info_by_fd,
-    [BPF_BTF_LOAD] = cmd_btf_load,
-    [BPF_PROG_GET_NEXT_ID] = cmd_prog_get_next_id,
-    [BPF_MAP_GET_NEXT_ID] = cmd_map_get_next_id,
-    [BPF_BTF_GET_NEXT_ID] = cmd_btf_get_next_id,
-    [BPF_LINK_GET_NEXT_ID] = cmd_link_get_next_id,
-    [BPF_PROG_GET_FD_BY_ID] = cmd_prog_get_fd_by_id,
-    [BPF_MAP_GET_FD_BY_ID] = cmd_map_get_fd_by_id,
-    [BPF_BTF_GET_FD_BY_ID] = cmd_btf_get_fd_by_id,
-    [BPF_LINK_GET_FD_BY_ID] = cmd_link_get_fd_by_id,
-    [BPF_LINK_CREATE] = cmd_link_create,
-    [BPF_LINK_UPDATE] = cmd_link_update,
-    [BPF_LINK_DETACH] = cmd_link_detach,
-    [BPF_RAW_TRACEPOINT_OPEN] = cmd_raw_tracepoint_open,
+	[BPF_MAP_CREATE] = cmd_map_create,
+	[BPF_MAP_LOOKUP_ELEM] = cmd_map_lookup_elem,
+	[BPF_MAP_UPDATE_ELEM] = cmd_map_update_elem,
+	[BPF_MAP_DELETE_ELEM] = cmd_map_delete_elem,
+	[BPF_MAP_GET_NEXT_KEY] = cmd_map_get_next_key,
+	[BPF_MAP_LOOKUP_AND_DELETE_ELEM] = cmd_map_lookup_and_delete_elem,
+	[BPF_MAP_FREEZE] = cmd_map_freeze,
+	[BPF_MAP_LOOKUP_BATCH] = cmd_map_batch,
+	[BPF_MAP_LOOKUP_AND_DELETE_BATCH] = cmd_map_batch,
+	[BPF_MAP_UPDATE_BATCH] = cmd_map_batch,
+	[BPF_MAP_DELETE_BATCH] = cmd_map_batch,
+	[BPF_PROG_LOAD] = cmd_prog_load,
+	[BPF_PROG_TEST_RUN] = cmd_prog_test_run,
+	[BPF_PROG_BIND_MAP] = cmd_prog_bind_map,
+	[BPF_ENABLE_STATS] = cmd_enable_stats,
+	[BPF_OBJ_PIN] = cmd_obj_pin,
+	[BPF_OBJ_GET] = cmd_obj_get,
+	[BPF_OBJ_GET_INFO_BY_FD] = cmd_obj_get_info_by_fd,
+	[BPF_BTF_LOAD] = cmd_btf_load,
+	[BPF_PROG_GET_NEXT_ID] = cmd_prog_get_next_id,
+	[BPF_MAP_GET_NEXT_ID] = cmd_map_get_next_id,
+	[BPF_BTF_GET_NEXT_ID] = cmd_btf_get_next_id,
+	[BPF_LINK_GET_NEXT_ID] = cmd_link_get_next_id,
+	[BPF_PROG_GET_FD_BY_ID] = cmd_prog_get_fd_by_id,
+	[BPF_MAP_GET_FD_BY_ID] = cmd_map_get_fd_by_id,
+	[BPF_BTF_GET_FD_BY_ID] = cmd_btf_get_fd_by_id,
+	[BPF_LINK_GET_FD_BY_ID] = cmd_link_get_fd_by_id,
+	[BPF_LINK_CREATE] = cmd_link_create,
+	[BPF_LINK_UPDATE] = cmd_link_update,
+	[BPF_LINK_DETACH] = cmd_link_detach,
+	[BPF_RAW_TRACEPOINT_OPEN] = cmd_raw_tracepoint_open,
 };
 
 s64 skep_bpf_for(struct skep_engine *e, const struct bpf_caller *caller, u32 cmd, u64 attr, u32 size) {

@@ -31,9 +31,8 @@ static bool in_use(const struct object *o) {
 static void break_rings(struct skep_engine *e) {
 	for (u32 b = 0; b < OBJECT_BUCKETS; b++)
 		for (struct object *o = e->by_id[b]; o; o = o->next_id)
-			if (o->kind == OBJECT_MAP && MAP_OF(o)->slots.n &&
-			    MAP_OF(o)->m.facts.type == BPF_MAP_TYPE_PROG_ARRAY && !in_use(o) && !token_user_leased(o) &&
-			    !pinned(e, o) && !o->got)
+			if (o->kind == OBJECT_MAP && MAP_OF(o)->slots.n && MAP_OF(o)->m.facts.type == BPF_MAP_TYPE_PROG_ARRAY &&
+				!in_use(o) && !token_user_leased(o) && !pinned(e, o) && !o->got)
 				map_slots_clear(e, MAP_OF(o));
 }
 

@@ -23,7 +23,7 @@ struct engine_opts {
 	void *log_owner;
 	bool handles; /* the host forbids descriptors: commands give integers from ENGINE_HANDLE up instead */
 	const struct btf *kernel_btf; /* types behind BTF pointers and attach_btf_id; NULL = skep's own (abi/types.h) */
-	u64 commit_limit; /* BACKING_FILES: maps up to this many bytes get their memory at once; 0 = 64 MiB */
+	u64 commit_limit;             /* BACKING_FILES: maps up to this many bytes get their memory at once; 0 = 64 MiB */
 };
 enum { ENGINE_HANDLE = 0x40000000 };
 
@@ -43,7 +43,7 @@ struct bpf_caller {
 	int (*write)(void *owner, u64 to, const void *from, u64 bytes);
 	int (*borrow_fd)(void *owner, int fd);  /* their descriptor as one of this process, or -EBADF */
 	void (*return_fd)(void *owner, int fd); /* ends the loan */
-	int (*give_fd)(void *owner, int fd); /* installs ours in theirs, closes ours: their number or negative errno */
+	int (*give_fd)(void *owner, int fd);    /* installs ours in theirs, closes ours: their number or negative errno */
 };
 s64 skep_bpf_for(struct skep_engine *e, const struct bpf_caller *caller, u32 cmd, u64 attr, u32 size);
 

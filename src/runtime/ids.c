@@ -65,12 +65,12 @@ s64 cmd_link_get_next_id(struct call *c) {
 s64 cmd_map_get_fd_by_id(struct call *c) {
 	u32 flags = c->attr.open_flags;
 	if ((flags & ~(BPF_F_RDONLY | BPF_F_WRONLY)) ||
-	    (flags & (BPF_F_RDONLY | BPF_F_WRONLY)) == (BPF_F_RDONLY | BPF_F_WRONLY))
+		(flags & (BPF_F_RDONLY | BPF_F_WRONLY)) == (BPF_F_RDONLY | BPF_F_WRONLY))
 		return -EINVAL;
 	return fd_by_id(c, OBJECT_MAP,
-			flags & BPF_F_RDONLY   ? MODE_READ
-			: flags & BPF_F_WRONLY ? MODE_WRITE
-					       : MODE_READ | MODE_WRITE);
+					flags & BPF_F_RDONLY   ? MODE_READ
+					: flags & BPF_F_WRONLY ? MODE_WRITE
+										   : MODE_READ | MODE_WRITE);
 }
 s64 cmd_prog_get_fd_by_id(struct call *c) {
 	return fd_by_id(c, OBJECT_PROG, MODE_READ | MODE_WRITE);

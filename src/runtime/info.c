@@ -24,18 +24,18 @@ static int map_info(struct call *c, const struct object_map *m) {
 	u64 hash = info.hash;
 	u32 hash_size = info.hash_size;
 	info = (struct bpf_map_info){
-	    .type = f->type,
-	    .id = m->o.id,
-	    .key_size = f->key_size,
-	    .value_size = f->value_size,
-	    .max_entries = f->max_entries,
-	    .map_flags = f->map_flags,
-	    .map_extra = f->map_extra,
-	    .btf_id = m->btf ? m->btf->o.id : 0,
-	    .btf_key_type_id = m->btf ? f->btf_key_type_id : 0,
-	    .btf_value_type_id = m->btf ? f->btf_value_type_id : 0,
-	    .btf_vmlinux_value_type_id = m->vmlinux_value_type_id,
-	    .ifindex = m->ifindex,
+		.type = f->type,
+		.id = m->o.id,
+		.key_size = f->key_size,
+		.value_size = f->value_size,
+		.max_entries = f->max_entries,
+		.map_flags = f->map_flags,
+		.map_extra = f->map_extra,
+		.btf_id = m->btf ? m->btf->o.id : 0,
+		.btf_key_type_id = m->btf ? f->btf_key_type_id : 0,
+		.btf_value_type_id = m->btf ? f->btf_value_type_id : 0,
+		.btf_vmlinux_value_type_id = m->vmlinux_value_type_id,
+		.ifindex = m->ifindex,
 	};
 	memcpy(info.name, m->m.name, sizeof info.name);
 	if (hash || hash_size)

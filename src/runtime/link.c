@@ -4,8 +4,8 @@
 
 static int no_hooks(struct call *c) {
 	return explain(c, -EOPNOTSUPP,
-		       "this engine attaches nothing: programs run on test data, or on a command that skep runs "
-		       "(skep run, skep attach … -- COMMAND)");
+				   "this engine attaches nothing: programs run on test data, or on a command that skep runs "
+				   "(skep run, skep attach … -- COMMAND)");
 }
 
 static s64 make(struct call *c, struct object_link *l) {
@@ -111,5 +111,5 @@ s64 cmd_link_update(struct call *c) {
 		return err;
 	object_unuse(o);
 	return explain(c, -EOPNOTSUPP,
-		       "replacing the program of a link is not available in the user engine: not implemented yet");
+				   "replacing the program of a link is not available in the user engine: not implemented yet");
 }

@@ -18,8 +18,8 @@ static u64 pages(u64 size) {
 	return round_up(size, 4096);
 }
 static int map_file(int fd, u64 size, u8 **at) {
-	void *p = mmap(NULL, pages(size), PROT_READ | PROT_WRITE,
-		       MAP_SHARED | (fd < 0 ? MAP_ANONYMOUS | MAP_NORESERVE : 0), fd, 0);
+	void *p = mmap(NULL, pages(size), PROT_READ | PROT_WRITE, MAP_SHARED | (fd < 0 ? MAP_ANONYMOUS | MAP_NORESERVE : 0),
+				   fd, 0);
 	if (p == MAP_FAILED)
 		return errno == EINVAL ? -ENOMEM : -errno;
 	*at = p;
@@ -40,8 +40,8 @@ static int new_area_file(struct call *c, struct object_map *m, bool commit) {
 		if (fd >= 0 && ftruncate(fd, 0))
 			err = -errno;
 		err = explain(c, -ENOMEM, "%s is full: the map needs %llu KiB and %llu KiB are free", e->store.path,
-			      (unsigned long long)(size + m->m.map.data_size) / 1024,
-			      (unsigned long long)store_free_bytes(&e->store) / 1024);
+					  (unsigned long long)(size + m->m.map.data_size) / 1024,
+					  (unsigned long long)store_free_bytes(&e->store) / 1024);
 	}
 	if (err && fd >= 0)
 		close(fd);
@@ -68,8 +68,7 @@ int map_area_create(struct call *c, struct object_map *m) {
 	if (!err && map->data_size)
 		err = map_file(m->o.token_fd, map->data_size, &map->data);
 	if (err == -ENOMEM && !c->explained)
-		explain(c, err, "the map needs %llu KiB, more than this process can have",
-			(unsigned long long)total / 1024);
+		explain(c, err, "the map needs %llu KiB, more than this process can have", (unsigned long long)total / 1024);
 	if (!err)
 		err = m->m.ops->init(map);
 	m->m.token_fd = m->o.token_fd;

@@ -75,9 +75,9 @@ static int check_special(const struct map_facts *f) {
 		return check_stack_trace(f);
 	case BPF_MAP_TYPE_LPM_TRIE:
 		return f->key_size < 5 || f->key_size > 4 + LPM_DATA_SIZE_MAX || !f->value_size ||
-			       f->value_size > KMALLOC_MAX_SIZE - LPM_DATA_SIZE_MAX - LPM_NODE
-			   ? -EINVAL
-			   : 0;
+					   f->value_size > KMALLOC_MAX_SIZE - LPM_DATA_SIZE_MAX - LPM_NODE
+				   ? -EINVAL
+				   : 0;
 	case BPF_MAP_TYPE_DEVMAP_HASH:
 		return (f->value_size != 4 && f->value_size != 8) || f->max_entries > 1u << 31 ? -EINVAL : 0;
 	case BPF_MAP_TYPE_DEVMAP:
@@ -98,9 +98,7 @@ static int check_special(const struct map_facts *f) {
 	case BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE:
 		if (f->key_size != 8 && f->key_size != 16)
 			return -EINVAL;
-		return f->value_size > (f->type == BPF_MAP_TYPE_CGROUP_STORAGE ? STORAGE_MAX : PCPU_MIN_UNIT_SIZE)
-			   ? -E2BIG
-			   : 0;
+		return f->value_size > (f->type == BPF_MAP_TYPE_CGROUP_STORAGE ? STORAGE_MAX : PCPU_MIN_UNIT_SIZE) ? -E2BIG : 0;
 	case BPF_MAP_TYPE_QUEUE:
 	case BPF_MAP_TYPE_STACK:
 		return f->value_size > KMALLOC_MAX_SIZE || f->max_entries >= UINT32_MAX / f->value_size ? -E2BIG : 0;
@@ -133,12 +131,12 @@ int map_check_unrun(const struct skep_abi *abi, const struct map_facts *f) {
 /* Templates of maps of maps: every type whose maps can be told equal (the kernel's map_meta_equal). */
 bool map_may_be_inner(u32 type) {
 	const u64 not = SET(PROG_ARRAY) | SET(ARRAY_OF_MAPS) | SET(HASH_OF_MAPS) | SET(CGROUP_STORAGE_DEPRECATED) |
-			SET(PERCPU_CGROUP_STORAGE_DEPRECATED) | SET(STRUCT_OPS);
+					SET(PERCPU_CGROUP_STORAGE_DEPRECATED) | SET(STRUCT_OPS);
 	return type < 64 && !(not >> type & 1);
 }
 bool map_equals_template(const struct map_facts *t, const struct map_facts *m) {
 	if (t->type != m->type || t->key_size != m->key_size || t->value_size != m->value_size ||
-	    t->map_flags != m->map_flags || memcmp(&t->fields, &m->fields, sizeof t->fields))
+		t->map_flags != m->map_flags || memcmp(&t->fields, &m->fields, sizeof t->fields))
 		return false;
 	return t->max_entries == m->max_entries || t->type != BPF_MAP_TYPE_ARRAY || (t->map_flags & BPF_F_INNER_MAP);
 }
@@ -147,8 +145,8 @@ bool map_equals_template(const struct map_facts *t, const struct map_facts *m) {
 
 /* Types without key and value types at all (the kernel's map_check_no_btf), and those with a rule of their own. */
 static const u64 no_btf = SET(PERF_EVENT_ARRAY) | SET(CGROUP_ARRAY) | SET(ARRAY_OF_MAPS) | SET(HASH_OF_MAPS) |
-			  SET(STACK_TRACE) | SET(DEVMAP) | SET(DEVMAP_HASH) | SET(CPUMAP) | SET(XSKMAP) | SET(SOCKMAP) |
-			  SET(SOCKHASH);
+						  SET(STACK_TRACE) | SET(DEVMAP) | SET(DEVMAP_HASH) | SET(CPUMAP) | SET(XSKMAP) | SET(SOCKMAP) |
+						  SET(SOCKHASH);
 static const u64 void_key = SET(ARRAY) | SET(PERCPU_ARRAY) | SET(BLOOM_FILTER) | SET(ARENA) | SET(LPM_TRIE);
 
 int map_find_fields(struct map_facts *f) {
@@ -163,8 +161,8 @@ int map_find_fields(struct map_facts *f) {
 	if (any && (f->map_flags & (BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG)))
 		return -EACCES;
 	if ((found.spin_lock >= 0 && !(may & BPF_SPIN_LOCK)) || (found.timer >= 0 && !(may & BPF_TIMER)) ||
-	    (found.workqueue >= 0 && !(may & BPF_WORKQUEUE)) ||
-	    (found.kptrs && !(may & (BPF_KPTR | BPF_REFCOUNT | BPF_GRAPH_ROOT))))
+		(found.workqueue >= 0 && !(may & BPF_WORKQUEUE)) ||
+		(found.kptrs && !(may & (BPF_KPTR | BPF_REFCOUNT | BPF_GRAPH_ROOT))))
 		return -EOPNOTSUPP;
 	return 0;
 }
@@ -177,10 +175,9 @@ static int check_key(const struct map_facts *f) {
 	case BPF_MAP_TYPE_ARRAY:
 	case BPF_MAP_TYPE_PERCPU_ARRAY:
 		if (!f->btf_key_type_id) /* global data */
-			return f->type == BPF_MAP_TYPE_ARRAY && f->max_entries == 1 &&
-				       btf_kind(value) == BTF_KIND_DATASEC
-				   ? 0
-				   : -EINVAL;
+			return f->type == BPF_MAP_TYPE_ARRAY && f->max_entries == 1 && btf_kind(value) == BTF_KIND_DATASEC
+					   ? 0
+					   : -EINVAL;
 		/* fall through */
 	case BPF_MAP_TYPE_SK_STORAGE:
 	case BPF_MAP_TYPE_TASK_STORAGE:
@@ -212,7 +209,7 @@ int map_check_btf(struct call *c, struct object_map *m, s32 btf_fd) {
 	if (!f->btf_value_type_id)
 		return 0;
 	if (f->btf_key_type_id ? btf_size(f->btf, f->btf_key_type_id) != f->key_size
-			       : !((void_key | no_btf) >> f->type & 1))
+						   : !((void_key | no_btf) >> f->type & 1))
 		return -EINVAL;
 	if (btf_size(f->btf, f->btf_value_type_id) != f->value_size)
 		return -EINVAL;

@@ -14,7 +14,7 @@
 
 u64 map_value_bytes(const struct engine_map *m) {
 	return m->map.nr_cpus > 1 || map_is_percpu(m->facts.type) ? round_up(m->facts.value_size, 8) * m->map.nr_cpus
-								  : m->facts.value_size;
+															  : m->facts.value_size;
 }
 bool map_is_percpu(u32 type) {
 	const struct abi_map_type *row = abi_map_type(abi_linux(), type);
@@ -49,16 +49,16 @@ static int describe(struct skep_engine *e, struct object_map *m) {
 	m->m.inner = m->meta;
 	m->m.ops = map_ops_of(f->type);
 	m->m.map = (struct map){
-	    .type = f->type,
-	    .key_size = f->key_size,
-	    .value_size = f->value_size,
-	    .max_entries = f->max_entries,
-	    .map_flags = f->map_flags,
-	    .id = f->id,
-	    .value_stride = round_up(f->value_size, 8),
-	    .spin_lock = f->fields.spin_lock,
-	    .nr_cpus = map_is_percpu(f->type) ? e->nr_cpus : 1,
-	    .participant = e->env.participant,
+		.type = f->type,
+		.key_size = f->key_size,
+		.value_size = f->value_size,
+		.max_entries = f->max_entries,
+		.map_flags = f->map_flags,
+		.id = f->id,
+		.value_stride = round_up(f->value_size, 8),
+		.spin_lock = f->fields.spin_lock,
+		.nr_cpus = map_is_percpu(f->type) ? e->nr_cpus : 1,
+		.participant = e->env.participant,
 	};
 	return m->m.ops ? m->m.ops->geometry(&m->m.map) : 0;
 }
@@ -113,49 +113,49 @@ static int make_meta(struct call *c, struct object_map *m, s32 inner_fd) {
 
 static void facts_of(const union bpf_attr *a, struct map_facts *f) {
 	*f = (struct map_facts){.type = a->map_type,
-				.key_size = a->key_size,
-				.value_size = a->value_size,
-				.max_entries = a->max_entries,
-				.map_flags = a->map_flags & ~BPF_F_TOKEN_FD,
-				.map_extra = a->map_extra,
-				.btf_key_type_id = a->btf_key_type_id,
-				.btf_value_type_id = a->btf_value_type_id,
-				.fields = {-1, -1, -1, 0}};
+							.key_size = a->key_size,
+							.value_size = a->value_size,
+							.max_entries = a->max_entries,
+							.map_flags = a->map_flags & ~BPF_F_TOKEN_FD,
+							.map_extra = a->map_extra,
+							.btf_key_type_id = a->btf_key_type_id,
+							.btf_value_type_id = a->btf_value_type_id,
+							.fields = {-1, -1, -1, 0}};
 }
 
 static void record_of(const struct object_map *m, struct record_map *r) {
 	const struct map_facts *f = &m->m.facts;
 	*r = (struct record_map){.map = {
-				     .type = f->type,
-				     .key_size = f->key_size,
-				     .value_size = f->value_size,
-				     .max_entries = f->max_entries,
-				     .map_flags = f->map_flags,
-				     .ifindex = m->ifindex,
-				     .map_extra = f->map_extra,
-				     .btf_id = m->btf ? m->btf->o.id : 0,
-				     .btf_key_type_id = f->btf_key_type_id,
-				     .btf_value_type_id = f->btf_value_type_id,
-				     .vmlinux_value_type_id = m->vmlinux_value_type_id,
-				     .seed = m->m.map.seed,
-				     .area_size = m->m.map.area_size,
-				     .data_size = m->m.map.data_size,
-				     .committed = m->m.committed,
-				     .has_inner = m->meta != NULL,
-				 }};
+								 .type = f->type,
+								 .key_size = f->key_size,
+								 .value_size = f->value_size,
+								 .max_entries = f->max_entries,
+								 .map_flags = f->map_flags,
+								 .ifindex = m->ifindex,
+								 .map_extra = f->map_extra,
+								 .btf_id = m->btf ? m->btf->o.id : 0,
+								 .btf_key_type_id = f->btf_key_type_id,
+								 .btf_value_type_id = f->btf_value_type_id,
+								 .vmlinux_value_type_id = m->vmlinux_value_type_id,
+								 .seed = m->m.map.seed,
+								 .area_size = m->m.map.area_size,
+								 .data_size = m->m.map.data_size,
+								 .committed = m->m.committed,
+								 .has_inner = m->meta != NULL,
+							 }};
 	memcpy(r->map.name, m->m.name, sizeof m->m.name);
 	if (m->meta) {
 		f = &m->meta->facts;
 		r->inner = (struct map_record){
-		    .type = f->type,
-		    .key_size = f->key_size,
-		    .value_size = f->value_size,
-		    .max_entries = f->max_entries,
-		    .map_flags = f->map_flags,
-		    .map_extra = f->map_extra,
-		    .btf_id = m->meta_btf ? m->meta_btf->o.id : 0,
-		    .btf_key_type_id = f->btf_key_type_id,
-		    .btf_value_type_id = f->btf_value_type_id,
+			.type = f->type,
+			.key_size = f->key_size,
+			.value_size = f->value_size,
+			.max_entries = f->max_entries,
+			.map_flags = f->map_flags,
+			.map_extra = f->map_extra,
+			.btf_id = m->meta_btf ? m->meta_btf->o.id : 0,
+			.btf_key_type_id = f->btf_key_type_id,
+			.btf_value_type_id = f->btf_value_type_id,
 		};
 	}
 }
@@ -220,10 +220,10 @@ s64 cmd_map_create(struct call *c) {
 	if (!err) /* again: now with the fields of the value and the template */
 		err = describe(c->e, m);
 	s64 r = err ? err
-		    : make(c, m,
-			   a->map_flags & BPF_F_RDONLY   ? MODE_READ
-			   : a->map_flags & BPF_F_WRONLY ? MODE_WRITE
-							 : MODE_READ | MODE_WRITE);
+				: make(c, m,
+					   a->map_flags & BPF_F_RDONLY   ? MODE_READ
+					   : a->map_flags & BPF_F_WRONLY ? MODE_WRITE
+													 : MODE_READ | MODE_WRITE);
 	if (r < 0) {
 		pthread_mutex_lock(&c->e->mutex);
 		map_let_go(c->e, m);
@@ -237,14 +237,14 @@ s64 cmd_map_create(struct call *c) {
 
 static int facts_from(struct call *c, const struct map_record *r, struct map_facts *f, struct object_btf **btf) {
 	*f = (struct map_facts){.type = r->type,
-				.key_size = r->key_size,
-				.value_size = r->value_size,
-				.max_entries = r->max_entries,
-				.map_flags = r->map_flags,
-				.map_extra = r->map_extra,
-				.btf_key_type_id = r->btf_key_type_id,
-				.btf_value_type_id = r->btf_value_type_id,
-				.fields = {-1, -1, -1, 0}};
+							.key_size = r->key_size,
+							.value_size = r->value_size,
+							.max_entries = r->max_entries,
+							.map_flags = r->map_flags,
+							.map_extra = r->map_extra,
+							.btf_key_type_id = r->btf_key_type_id,
+							.btf_value_type_id = r->btf_value_type_id,
+							.fields = {-1, -1, -1, 0}};
 	if (!r->btf_id)
 		return 0;
 	struct object *o;

@@ -55,7 +55,7 @@ static int not_run(struct call *c, const struct object_map *m) {
 	bool kernel;
 	const char *why = row ? abi_refusal(row->engine, &kernel) : NULL;
 	return explain(c, -EOPNOTSUPP, "map %s is of type %s, which the user engine does not run: %s", m->m.name,
-		       row ? row->name : "unknown", why ? why : "not implemented yet");
+				   row ? row->name : "unknown", why ? why : "not implemented yet");
 }
 
 /* Finds the map, checks the descriptor's mode and the lock flag, makes room and reads the key, in the kernel's order.
@@ -209,7 +209,7 @@ s64 cmd_map_freeze(struct call *c) {
 	const struct map_fields *f = &m->m.facts.fields;
 	pthread_mutex_lock(&c->e->mutex);
 	if (m->m.facts.type == BPF_MAP_TYPE_STRUCT_OPS || f->spin_lock >= 0 || f->timer >= 0 || f->workqueue >= 0 ||
-	    f->kptrs)
+		f->kptrs)
 		err = -ENOTSUPP;
 	else if (READ_ONCE(o->head->frozen) || !(mode & MODE_WRITE))
 		err = -EPERM;
@@ -222,6 +222,6 @@ s64 cmd_map_freeze(struct call *c) {
 
 s64 cmd_map_batch(struct call *c) {
 	return explain(c, -ENOTSUPP,
-		       "batch operations on maps are not available in the user engine: not implemented yet; "
-		       "go element by element");
+				   "batch operations on maps are not available in the user engine: not implemented yet; "
+				   "go element by element");
 }

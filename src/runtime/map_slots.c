@@ -22,8 +22,7 @@ struct slot {
 enum { GENERATION = 1 };
 
 bool map_has_slots(u32 type) {
-	return type == BPF_MAP_TYPE_PROG_ARRAY || type == BPF_MAP_TYPE_ARRAY_OF_MAPS ||
-	       type == BPF_MAP_TYPE_HASH_OF_MAPS;
+	return type == BPF_MAP_TYPE_PROG_ARRAY || type == BPF_MAP_TYPE_ARRAY_OF_MAPS || type == BPF_MAP_TYPE_HASH_OF_MAPS;
 }
 static u32 slot_kind(const struct object_map *m) {
 	return m->m.facts.type == BPF_MAP_TYPE_PROG_ARRAY ? OBJECT_PROG : OBJECT_MAP;
@@ -129,7 +128,7 @@ bool map_owner_fits(struct object_map *m, const struct object_prog *p) {
 	}
 	/* Machine code jumps to machine code only. */
 	return m->owner.type == prog->type && m->owner.attach_type == prog->attach_type &&
-	       m->owner.xdp_has_frags == p->xdp_has_frags && m->owner.jited == (p->code != NULL);
+		   m->owner.xdp_has_frags == p->xdp_has_frags && m->owner.jited == (p->code != NULL);
 }
 
 static int check_member(struct call *c, struct object_map *m, struct object *o) {

@@ -77,13 +77,13 @@ int object_publish(struct call *c, struct object *o, struct record *r, u32 size,
 	struct timespec t;
 	clock_gettime(CLOCK_BOOTTIME, &t);
 	r->head = (struct record_head){.magic = RECORD_MAGIC,
-				       .version = RECORD_VERSION,
-				       .kind = o->kind,
-				       .id = o->id,
-				       .uid = geteuid(),
-				       .created_ns = (u64)t.tv_sec * 1000000000 + t.tv_nsec,
-				       .ino = o->ino,
-				       .size = size};
+								   .version = RECORD_VERSION,
+								   .kind = o->kind,
+								   .id = o->id,
+								   .uid = geteuid(),
+								   .created_ns = (u64)t.tv_sec * 1000000000 + t.tv_nsec,
+								   .ino = o->ino,
+								   .size = size};
 	int err = 0;
 	if (e->opts.backing == BACKING_FILES) {
 		err = store_write_facts(&e->store, o->id, r, size, &o->head);

@@ -10,12 +10,12 @@
 void packet_xdp(struct skep_xdp_buff *x, u8 *frame, u32 size, u32 headroom, u32 len, u32 meta) {
 	ASSERT(headroom + (u64)len <= size && meta <= len);
 	*x = (struct skep_xdp_buff){
-	    .hard_start = frame,
-	    .frame_end = frame + size,
-	    .data_meta = frame + headroom,
-	    .data = frame + headroom + meta,
-	    .data_end = frame + headroom + len,
-	    .ingress_ifindex = PACKET_IFINDEX,
+		.hard_start = frame,
+		.frame_end = frame + size,
+		.data_meta = frame + headroom,
+		.data = frame + headroom + meta,
+		.data_end = frame + headroom + len,
+		.ingress_ifindex = PACKET_IFINDEX,
 	};
 	ASSERT(x->data_meta <= x->data && x->data <= x->data_end);
 }
@@ -52,16 +52,16 @@ int packet_skb(struct skep_sk_buff *s, u8 *frame, u32 size, u32 headroom, u32 le
 	u32 net_len = len - PACKET_ETH;
 	u16 proto = protocol(eth, len);
 	*s = (struct skep_sk_buff){
-	    .hard_start = frame,
-	    .frame_end = frame + size,
-	    .data_meta = data,
-	    .data = data,
-	    .data_end = eth + len,
-	    .len = eth + len - data,
-	    .pkt_type = packet_type(eth),
-	    .protocol = to_be16(proto),
-	    .ifindex = PACKET_IFINDEX,
-	    .mac_len = l2 ? PACKET_ETH : 0,
+		.hard_start = frame,
+		.frame_end = frame + size,
+		.data_meta = data,
+		.data = data,
+		.data_end = eth + len,
+		.len = eth + len - data,
+		.pkt_type = packet_type(eth),
+		.protocol = to_be16(proto),
+		.ifindex = PACKET_IFINDEX,
+		.mac_len = l2 ? PACKET_ETH : 0,
 	};
 	s->wire_len = s->len;
 	if (proto == PROTOCOL_IP) {

@@ -96,8 +96,7 @@ static int read_path(struct call *c, char rel[PATH_SIZE]) {
 		return -ENOENT;
 	int err = relative(c->e, path, rel, PATH_SIZE);
 	if (err == -EPERM)
-		return explain(c, err, "%s is not in the bpf file system: pins are names, or paths under %s", path,
-			       bpffs);
+		return explain(c, err, "%s is not in the bpf file system: pins are names, or paths under %s", path, bpffs);
 	return err ? err : *rel ? 0 : -EEXIST;
 }
 static int check_path_fd(struct call *c, u32 flags) {
@@ -106,8 +105,8 @@ static int check_path_fd(struct call *c, u32 flags) {
 	if (!(c->attr.file_flags & BPF_F_PATH_FD))
 		return c->attr.path_fd ? -EINVAL : 0;
 	return explain(c, -EOPNOTSUPP,
-		       "pins relative to a directory descriptor (BPF_F_PATH_FD) are not available in the user "
-		       "engine: not implemented yet");
+				   "pins relative to a directory descriptor (BPF_F_PATH_FD) are not available in the user "
+				   "engine: not implemented yet");
 }
 
 s64 cmd_obj_pin(struct call *c) {

@@ -40,11 +40,11 @@ static const char *because(u32 engine) {
 
 static bool helper_refused(struct skep_engine *e, struct object_prog *p, u32 id) {
 	const struct abi_caller who = {.prog_type = p->p.type,
-				       .attach_type = p->p.attach_type,
-				       .bpf = true,
-				       .perfmon = true,
-				       .net_admin = true,
-				       .sys_admin = true};
+								   .attach_type = p->p.attach_type,
+								   .bpf = true,
+								   .perfmon = true,
+								   .net_admin = true,
+								   .sys_admin = true};
 	const struct abi_helper *h = abi_helper_for(e->abi, id, &who, NULL);
 	char name[64];
 	if (!h)
@@ -150,6 +150,12 @@ static int map_code(struct object_prog *p) {
 	return 0;
 }
 
+/* A run whose registers lay outside of what the verifier had seen: a hole in the verifier, or a wrong engine. */
+static void report(void *owner, const char *text) {
+	const struct object_prog *p = owner;
+	engine_log(p->engine, 0, "oracle: %s: %s", p->p.name, text);
+}
+
 static bool reaches_objects(const struct xlated *x) {
 	if (x->has_tail_call)
 		return true;
@@ -171,7 +177,7 @@ static int keep_unrun(struct object_prog *p, const struct xlated *x) {
 }
 
 int prog_make_image(struct skep_engine *e, struct object_prog *p, const struct xlated *x) {
-	p->nr_cpus = e->nr_cpus;
+	p->nr_cpus = e->nr_cpus, p->engine = e;
 	p->needs_epoch = reaches_objects(x);
 	if (cannot_run(e, p, x))
 		return keep_unrun(p, x);
@@ -185,7 +191,7 @@ int prog_make_image(struct skep_engine *e, struct object_prog *p, const struct x
 		return err;
 	memcpy(&p->p.image->tag, p->tag, sizeof p->tag);
 	p->p.image->generation = 1;
-	p->interp = (struct interp_env){.resolve = resolve, .owner = p, .oracle = p->oracle};
+	p->interp = (struct interp_env){.resolve = resolve, .owner = p, .oracle = p->oracle, .oracle_report = report};
 	p->interp_program = (struct interp_program){p->p.image, &p->interp};
 	if (p->p.image->code && map_code(p)) {
 		/* No executable memory in this process (a hardened system): the interpreter does the same. */
@@ -257,7 +263,7 @@ int engine_run(struct skep_engine *e, struct engine_prog *prog, void *ctx, struc
 	const struct image *image = prog->image;
 	if (unlikely(!image))
 		return -EOPNOTSUPP;
-	run->image = image, run->ctx = ctx;
+	run->image = image, run->ctx = ctx, run->prog_type = prog->type;
 	if (!run->env)
 		run->env = &e->env;
 	if (!run->budget && (image->flags & IMAGE_METERED))

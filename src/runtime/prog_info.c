@@ -36,7 +36,7 @@ static int give_xlated(struct call *c, const struct object_prog *p, struct bpf_p
 			continue;
 		u8 src = copy[i].src_reg;
 		if (src >= BPF_PSEUDO_MAP_FD && src != BPF_PSEUDO_BTF_ID && src != BPF_PSEUDO_FUNC &&
-		    (u32)copy[i].imm < p->p.maps_n) {
+			(u32)copy[i].imm < p->p.maps_n) {
 			bool value = src == BPF_PSEUDO_MAP_VALUE || src == BPF_PSEUDO_MAP_IDX_VALUE;
 			copy[i].src_reg = value ? BPF_PSEUDO_MAP_VALUE : BPF_PSEUDO_MAP_FD;
 			copy[i].imm = p->p.maps[copy[i].imm]->facts.id;
@@ -66,7 +66,7 @@ static int give_functions(struct call *c, const struct object_prog *p, struct bp
 	int err = at && len && tags ? 0 : -ENOMEM;
 	for (u32 i = 0; !err && i < n; i++) {
 		u32 start = p->code ? function_at(image, i) : 0,
-		    end = p->code ? i + 1 < n ? function_at(image, i + 1) : image->code_size : 0;
+			end = p->code ? i + 1 < n ? function_at(image, i + 1) : image->code_size : 0;
 		at[i] = p->code ? (u64)(uintptr_t)p->code + start : 0;
 		len[i] = end > start ? end - start : 0;
 		if (i)
@@ -170,8 +170,7 @@ int prog_info(struct call *c, struct object_prog *p) {
 	if (!err)
 		err = give_xlated(c, p, &info);
 	if (!err)
-		err = give(c, info.jited_prog_insns, &info.jited_prog_len, p->code, p->code ? p->p.image->code_size : 0,
-			   1);
+		err = give(c, info.jited_prog_insns, &info.jited_prog_len, p->code, p->code ? p->p.image->code_size : 0, 1);
 	if (!err)
 		err = give_functions(c, p, &info);
 	if (!err)

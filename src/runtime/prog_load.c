@@ -24,12 +24,12 @@ enum {
 	IDS_MAX = 4096,
 };
 static const u32 known_flags = BPF_F_STRICT_ALIGNMENT | BPF_F_ANY_ALIGNMENT | BPF_F_TEST_STATE_FREQ | BPF_F_SLEEPABLE |
-			       BPF_F_TEST_RND_HI32 | BPF_F_XDP_HAS_FRAGS | BPF_F_XDP_DEV_BOUND_ONLY |
-			       BPF_F_TEST_REG_INVARIANTS | BPF_F_TOKEN_FD;
+							   BPF_F_TEST_RND_HI32 | BPF_F_XDP_HAS_FRAGS | BPF_F_XDP_DEV_BOUND_ONLY |
+							   BPF_F_TEST_REG_INVARIANTS | BPF_F_TOKEN_FD;
 
 static bool gpl_compatible(const char *license) {
 	static const char *const names[] = {"GPL",          "GPL v2",       "GPL and additional rights",
-					    "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"};
+										"Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"};
 	for (u32 i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(license, names[i]))
 			return true;
@@ -135,7 +135,7 @@ static int check_attach(const struct abi_prog_type *row, const union bpf_attr *a
 		if (a->attach_btf_id > 0xfffff)
 			return -EINVAL;
 		if (a->prog_type != BPF_PROG_TYPE_TRACING && a->prog_type != BPF_PROG_TYPE_LSM &&
-		    a->prog_type != BPF_PROG_TYPE_STRUCT_OPS && a->prog_type != BPF_PROG_TYPE_EXT)
+			a->prog_type != BPF_PROG_TYPE_STRUCT_OPS && a->prog_type != BPF_PROG_TYPE_EXT)
 			return -EINVAL;
 	}
 	u32 type = a->expected_attach_type;
@@ -165,8 +165,8 @@ static int check_attr(struct call *c) {
 		return -EPERM;
 	if (a->attach_prog_fd)
 		return explain(c, -EOPNOTSUPP,
-			       "programs that attach to another program are not available in the user engine: not "
-			       "implemented yet");
+					   "programs that attach to another program are not available in the user engine: not "
+					   "implemented yet");
 	int err = check_attach(row, a);
 	if (!err && a->prog_ifindex)
 		err = explain(c, -EOPNOTSUPP, "programs bound to a network device exist in the kernel's engine only");
@@ -177,7 +177,7 @@ static int check_attr(struct call *c) {
 
 static bool log_is_sane(const union bpf_attr *a) {
 	return !!a->log_buf == !!a->log_size && !(a->log_buf && !a->log_level) && !(a->log_level & ~15u) &&
-	       a->log_size <= UINT32_MAX >> 2;
+		   a->log_size <= UINT32_MAX >> 2;
 }
 
 static int run_verifier(struct load *l, struct arena *arena, struct verify_output *out) {
@@ -186,31 +186,31 @@ static int run_verifier(struct load *l, struct arena *arena, struct verify_outpu
 	if (e->opts.oracle && !(p->oracle = oracle_create(0)))
 		return -ENOMEM;
 	struct verify_input in = {
-	    .abi = e->abi,
-	    .insns = p->insns,
-	    .insns_n = p->insns_n,
-	    .prog_type = p->p.type,
-	    .expected_attach_type = p->p.attach_type,
-	    .prog_flags = p->flags,
-	    .license = l->license,
-	    .gpl_compatible = gpl_compatible(l->license),
-	    .caps = e->opts.caps,
-	    .map_by_fd = map_by_fd,
-	    .map_by_index = map_by_index,
-	    .owner = l,
-	    .btf = l->btf ? l->btf->btf : NULL,
-	    .func_info = p->func_info,
-	    .func_info_n = p->func_info_n,
-	    .func_info_size = p->func_info_size,
-	    .line_info = p->line_info,
-	    .line_info_n = p->line_info_n,
-	    .line_info_size = p->line_info_size,
-	    .attach_btf_id = p->attach_btf_id,
-	    .kernel_btf = engine_kernel_btf(e),
-	    .oracle = p->oracle,
-	    .log_level = l->log_level,
-	    .log = l->log,
-	    .log_size = l->log_size,
+		.abi = e->abi,
+		.insns = p->insns,
+		.insns_n = p->insns_n,
+		.prog_type = p->p.type,
+		.expected_attach_type = p->p.attach_type,
+		.prog_flags = p->flags,
+		.license = l->license,
+		.gpl_compatible = gpl_compatible(l->license),
+		.caps = e->opts.caps,
+		.map_by_fd = map_by_fd,
+		.map_by_index = map_by_index,
+		.owner = l,
+		.btf = l->btf ? l->btf->btf : NULL,
+		.func_info = p->func_info,
+		.func_info_n = p->func_info_n,
+		.func_info_size = p->func_info_size,
+		.line_info = p->line_info,
+		.line_info_n = p->line_info_n,
+		.line_info_size = p->line_info_size,
+		.attach_btf_id = p->attach_btf_id,
+		.kernel_btf = engine_kernel_btf(e),
+		.oracle = p->oracle,
+		.log_level = l->log_level,
+		.log = l->log,
+		.log_size = l->log_size,
 	};
 	return verify(&in, arena, out);
 }
@@ -223,7 +223,7 @@ static int give_log(struct call *c, const struct load *l, const struct verify_st
 		err = call_write(c, a->log_buf, l->log, MIN(strlen(l->log) + 1, (size_t)l->log_size));
 	if (!err && c->size >= offsetof(union bpf_attr, log_true_size) + sizeof a->log_true_size)
 		err = call_write(c, c->uattr + offsetof(union bpf_attr, log_true_size), &s->log_true_size,
-				 sizeof s->log_true_size);
+						 sizeof s->log_true_size);
 	return err;
 }
 

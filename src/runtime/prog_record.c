@@ -27,19 +27,19 @@ u64 prog_record_ids(const struct record_prog *r) {
 struct record *prog_record(const struct object_prog *p, u32 *size) {
 	const char *license = p->license;
 	struct record_prog h = {
-	    .type = p->p.type,
-	    .attach_type = p->p.attach_type,
-	    .flags = p->flags,
-	    .attach_btf_id = p->attach_btf_id,
-	    .insns_n = p->insns_n,
-	    .func_info_n = p->func_info ? p->func_info_n : 0,
-	    .func_info_size = p->func_info_size,
-	    .line_info_n = p->line_info ? p->line_info_n : 0,
-	    .line_info_size = p->line_info_size,
-	    .license_size = strlen(license) + 1,
-	    .ids_n = p->held.n,
-	    .maps_n = p->p.maps_n,
-	    .btf_id = p->btf ? p->btf->o.id : 0,
+		.type = p->p.type,
+		.attach_type = p->p.attach_type,
+		.flags = p->flags,
+		.attach_btf_id = p->attach_btf_id,
+		.insns_n = p->insns_n,
+		.func_info_n = p->func_info ? p->func_info_n : 0,
+		.func_info_size = p->func_info_size,
+		.line_info_n = p->line_info ? p->line_info_n : 0,
+		.line_info_size = p->line_info_size,
+		.license_size = strlen(license) + 1,
+		.ids_n = p->held.n,
+		.maps_n = p->p.maps_n,
+		.btf_id = p->btf ? p->btf->o.id : 0,
 	};
 	memcpy(h.name, p->p.name, sizeof h.name);
 	memcpy(h.tag, p->tag, sizeof h.tag);
@@ -71,9 +71,9 @@ int prog_read_record(struct load *l, const struct record *r) {
 	const struct record_prog *h = &r->prog;
 	struct object_prog *p = l->p;
 	if (r->head.size < sizeof *r || !h->insns_n || h->insns_n > BPF_COMPLEXITY_LIMIT_INSNS ||
-	    h->func_info_n > BPF_COMPLEXITY_LIMIT_INSNS || h->line_info_n > BPF_COMPLEXITY_LIMIT_INSNS ||
-	    h->func_info_size > 252 || h->line_info_size > 252 || !h->license_size ||
-	    h->license_size > sizeof l->license || h->ids_n > 1u << 20)
+		h->func_info_n > BPF_COMPLEXITY_LIMIT_INSNS || h->line_info_n > BPF_COMPLEXITY_LIMIT_INSNS ||
+		h->func_info_size > 252 || h->line_info_size > 252 || !h->license_size || h->license_size > sizeof l->license ||
+		h->ids_n > 1u << 20)
 		return -EIO;
 	if ((h->func_info_n || h->line_info_n) && !h->btf_id)
 		return -EIO;
@@ -83,8 +83,7 @@ int prog_read_record(struct load *l, const struct record *r) {
 	const u8 *from = (const u8 *)r;
 	if (at.end > r->head.size || from[at.license + h->license_size - 1])
 		return -EIO;
-	p->p.type = h->type, p->p.attach_type = h->attach_type, p->flags = h->flags,
-	p->attach_btf_id = h->attach_btf_id;
+	p->p.type = h->type, p->p.attach_type = h->attach_type, p->flags = h->flags, p->attach_btf_id = h->attach_btf_id;
 	p->insns_n = h->insns_n;
 	p->func_info_n = h->func_info_n, p->func_info_size = h->func_info_size;
 	p->line_info_n = h->line_info_n, p->line_info_size = h->line_info_size;
@@ -105,14 +104,14 @@ int prog_read_record(struct load *l, const struct record *r) {
 
 /* SHA-256 (FIPS 180-4): what Linux 6.18 takes the tag from. */
 static const u32 sha_k[64] = {
-    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
-    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
-    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
-    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+	0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+	0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+	0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+	0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+	0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+	0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+	0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
 };
 static u32 rotate(u32 x, u32 n) {
 	return x >> n | x << (32 - n);
@@ -123,13 +122,13 @@ static void sha_block(u32 h[8], const u8 *at) {
 		w[i] = (u32)at[i * 4] << 24 | at[i * 4 + 1] << 16 | at[i * 4 + 2] << 8 | at[i * 4 + 3];
 	for (u32 i = 16; i < 64; i++)
 		w[i] = w[i - 16] + (rotate(w[i - 15], 7) ^ rotate(w[i - 15], 18) ^ w[i - 15] >> 3) + w[i - 7] +
-		       (rotate(w[i - 2], 17) ^ rotate(w[i - 2], 19) ^ w[i - 2] >> 10);
+			   (rotate(w[i - 2], 17) ^ rotate(w[i - 2], 19) ^ w[i - 2] >> 10);
 	memcpy(s, h, sizeof s);
 	for (u32 i = 0; i < 64; i++) {
-		u32 t1 = s[7] + (rotate(s[4], 6) ^ rotate(s[4], 11) ^ rotate(s[4], 25)) +
-			 ((s[4] & s[5]) ^ (~s[4] & s[6])) + sha_k[i] + w[i];
-		u32 t2 = (rotate(s[0], 2) ^ rotate(s[0], 13) ^ rotate(s[0], 22)) +
-			 ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
+		u32 t1 = s[7] + (rotate(s[4], 6) ^ rotate(s[4], 11) ^ rotate(s[4], 25)) + ((s[4] & s[5]) ^ (~s[4] & s[6])) +
+				 sha_k[i] + w[i];
+		u32 t2 =
+			(rotate(s[0], 2) ^ rotate(s[0], 13) ^ rotate(s[0], 22)) + ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
 		memmove(s + 1, s, 7 * sizeof *s);
 		s[4] += t1, s[0] = t1 + t2;
 	}
@@ -144,11 +143,11 @@ void prog_tag(const struct bpf_insn *insns, u32 n, u8 tag[8]) {
 	u32 fill = 0;
 	for (u32 i = 0; i < n; i++) {
 		struct bpf_insn insn = insns[i];
-		bool map = insn_is_ldimm64(&insn) &&
-			   (insn.src_reg == BPF_PSEUDO_MAP_FD || insn.src_reg == BPF_PSEUDO_MAP_VALUE);
+		bool map =
+			insn_is_ldimm64(&insn) && (insn.src_reg == BPF_PSEUDO_MAP_FD || insn.src_reg == BPF_PSEUDO_MAP_VALUE);
 		const struct bpf_insn *before = i ? &insns[i - 1] : NULL;
 		bool second = before && insn_is_ldimm64(before) && !insn.code &&
-			      (before->src_reg == BPF_PSEUDO_MAP_FD || before->src_reg == BPF_PSEUDO_MAP_VALUE);
+					  (before->src_reg == BPF_PSEUDO_MAP_FD || before->src_reg == BPF_PSEUDO_MAP_VALUE);
 		if (map || second)
 			insn.imm = 0;
 		memcpy(block + fill, &insn, sizeof insn);

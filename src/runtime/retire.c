@@ -28,7 +28,7 @@ void retire_poll(struct skep_engine *e) {
 	for (u32 turn = 0; turn < 2 && e->retired; turn++) {
 		u32 old = ~e->phase & 1;
 		__atomic_thread_fence(
-		    __ATOMIC_SEQ_CST); /* what was unpublished before is seen to be, or its reader is seen here */
+			__ATOMIC_SEQ_CST); /* what was unpublished before is seen to be, or its reader is seen here */
 		if (!idle(e, old))
 			return;
 		struct retired *ripe = NULL;

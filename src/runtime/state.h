@@ -71,6 +71,7 @@ struct object_map {
 struct object_prog {
 	struct object o;
 	struct engine_prog p;
+	struct skep_engine *engine;
 	struct object_btf *btf;
 	VEC(struct object *) held; /* maps of the program and those bound later: each with a hold */
 	u32 used_maps;             /* of held, the first are maps; what follows is BTF */
@@ -215,7 +216,7 @@ void object_drop(struct skep_engine *e, struct object *o); /* out of the tables,
 void object_free(struct skep_engine *e, struct object *o);
 int object_new_id(struct call *c, struct object *o); /* and its files' token comes next */
 int object_publish(struct call *c, struct object *o, struct record *r, u32 size,
-		   u32 mode); /* facts, tables, descriptor */
+				   u32 mode); /* facts, tables, descriptor */
 
 /* collect.c: mutex held. */
 void collect(struct skep_engine *e);
@@ -236,7 +237,7 @@ static inline void run_leave(struct skep_engine *e, u32 ticket) {
 /* map_create.c, map_check.c, map_area.c, map_slots.c */
 bool map_is_percpu(u32 type);
 int map_check_unrun(const struct skep_abi *abi,
-		    const struct map_facts *f); /* alloc_check of the types that have no ops */
+					const struct map_facts *f); /* alloc_check of the types that have no ops */
 bool map_may_be_inner(u32 type);
 bool map_equals_template(const struct map_facts *t, const struct map_facts *m);
 int map_find_fields(struct map_facts *f); /* special fields of the value type */
@@ -286,7 +287,7 @@ void trace_destroy(struct skep_engine *e);
 /* The commands: cmd_X for every row of cmds.def that is carried out; CHECK_ATTR says which attributes it has. */
 typedef s64 command(struct call *c);
 command cmd_map_create, cmd_map_lookup_elem, cmd_map_update_elem, cmd_map_delete_elem, cmd_map_get_next_key,
-    cmd_map_lookup_and_delete_elem, cmd_map_freeze, cmd_map_batch;
+	cmd_map_lookup_and_delete_elem, cmd_map_freeze, cmd_map_batch;
 command cmd_prog_load, cmd_prog_test_run, cmd_prog_bind_map, cmd_enable_stats;
 command cmd_obj_pin, cmd_obj_get, cmd_obj_get_info_by_fd, cmd_btf_load;
 command cmd_prog_get_next_id, cmd_map_get_next_id, cmd_btf_get_next_id, cmd_link_get_next_id;

@@ -47,16 +47,16 @@ static int open_private(int at, const char *path, char *error) {
 	if (fd < 0) {
 		int e = errno;
 		say(error,
-		    e == ELOOP || e == ENOTDIR ? "%s is not a directory of its own: remove it (%s)"
-					       : "cannot open the directory %s: %s",
-		    path, strerror(e));
+			e == ELOOP || e == ENOTDIR ? "%s is not a directory of its own: remove it (%s)"
+									   : "cannot open the directory %s: %s",
+			path, strerror(e));
 		return -e;
 	}
 	struct stat st;
 	int err = fstat(fd, &st) ? -errno : 0;
 	if (!err && st.st_uid != geteuid())
-		err = -EPERM, say(error, "%s belongs to user %u, not to %u: objects of skep cannot lie there", path,
-				  st.st_uid, geteuid());
+		err = -EPERM,
+		say(error, "%s belongs to user %u, not to %u: objects of skep cannot lie there", path, st.st_uid, geteuid());
 	if (!err && (st.st_mode & 077))
 		err = -EPERM,
 		say(error, "%s is open to others (mode %o): chmod 700 it, or remove it", path, st.st_mode & 07777);
@@ -70,7 +70,7 @@ static void default_path(char *to, size_t size) {
 	const char *xdg = secure_getenv("XDG_RUNTIME_DIR");
 	struct stat st;
 	if (xdg && *xdg == '/' && strlen(xdg) < size - 8 && !stat(xdg, &st) && S_ISDIR(st.st_mode) &&
-	    st.st_uid == geteuid() && !(st.st_mode & 022) && !access(xdg, W_OK))
+		st.st_uid == geteuid() && !(st.st_mode & 022) && !access(xdg, W_OK))
 		snprintf(to, size, "%s/skep", xdg);
 	else
 		snprintf(to, size, "/dev/shm/skep-%u", geteuid());
@@ -86,8 +86,7 @@ static int check_lock_file(struct store *s, char *error) {
 			return say(error, "%s is full: %s", s->path, strerror(n < 0 ? errno : ENOSPC)), -ENOSPC;
 	}
 	if (n != sizeof f || f.magic != RECORD_MAGIC || f.version != RECORD_VERSION)
-		return say(error, "%s was made by another version of skep: end its processes and remove it", s->path),
-		       -EPROTO;
+		return say(error, "%s was made by another version of skep: end its processes and remove it", s->path), -EPROTO;
 	return 0;
 }
 
@@ -101,8 +100,8 @@ int store_open(struct store *s, const char *directory, char *error) {
 		default_path(s->path, sizeof s->path);
 	int err;
 	if ((err = s->dir = open_private(AT_FDCWD, s->path, error)) < 0 ||
-	    (err = s->objects = open_private(s->dir, "objects", error)) < 0 ||
-	    (err = s->pins = open_private(s->dir, "pins", error)) < 0)
+		(err = s->objects = open_private(s->dir, "objects", error)) < 0 ||
+		(err = s->pins = open_private(s->dir, "pins", error)) < 0)
 		goto fail;
 	s->lock = openat(s->dir, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (s->lock < 0) {
@@ -262,7 +261,7 @@ int store_read_facts(struct store *s, u32 id, struct record **out, struct record
 	if (!err && pread(fd, r, st.st_size, 0) != st.st_size)
 		err = -EIO;
 	if (!err && (r->head.magic != RECORD_MAGIC || r->head.version != RECORD_VERSION || r->head.id != id ||
-		     r->head.size != st.st_size || !r->head.kind || r->head.kind >= OBJECT_KINDS))
+				 r->head.size != st.st_size || !r->head.kind || r->head.kind >= OBJECT_KINDS))
 		err = -EIO;
 	if (!err && head)
 		err = map_head(fd, head);

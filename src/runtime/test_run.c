@@ -34,14 +34,18 @@ enum {
 	call_write(c, (c)->uattr + offsetof(union bpf_attr, test.member), &(u32){value}, sizeof(u32))
 
 static int aborted(struct call *c, const struct object_prog *p, u32 status) {
-	static const char *const why[] = {[RUN_BUDGET] = "it used up its budget of instructions",
-					  [RUN_LOCK] = "a lock stayed taken",
-					  [RUN_FAULT] = "it touched memory that is not there",
-					  [RUN_HELD] = "it held more than a run can hold"};
-	explain(c, -EINTR, "a run of %s was aborted: %s", p->p.name,
-		status < ARRAY_SIZE(why) && why[status] ? why[status] : "unknown");
+	static const char *const why[] = {
+		[RUN_BUDGET] = "it used up its budget of instructions",
+		[RUN_LOCK] = "a lock stayed taken",
+		[RUN_FAULT] = "it touched memory that is not there",
+		[RUN_HELD] = "it held more than a run can hold",
+		[RUN_ORACLE] = "its registers left what the verifier had seen",
+	};
+	int err = status == RUN_ORACLE ? -EFAULT : -EINTR;
+	explain(c, err, "a run of %s was aborted: %s", p->p.name,
+			status < ARRAY_SIZE(why) && why[status] ? why[status] : "unknown");
 	explain_suggestion(c, DIAG_ABORTED, "%s", "");
-	return -EINTR;
+	return err;
 }
 static u64 now_ns(void) {
 	struct timespec t;
@@ -155,7 +159,7 @@ static int xdp_sizes(struct call *c, const struct xdp_md *md, u32 *headroom, u32
 	*headroom = PACKET_XDP_HEADROOM, *meta = 0, *len = a->test.data_size_in;
 	if (md) {
 		if (md->data_meta || md->data_end > a->test.data_size_in || md->data > md->data_end ||
-		    (live && (a->test.data_out || a->test.ctx_out)))
+			(live && (a->test.data_out || a->test.ctx_out)))
 			return -EINVAL;
 		*meta = md->data;
 		if (*meta % 4 || *meta > XDP_META_MAX || *meta > PACKET_XDP_HEADROOM - XDP_FRAME)
@@ -181,7 +185,7 @@ static int xdp_tail(struct call *c, const struct object_prog *p, u32 len, u8 **t
 		return 0;
 	if (p->xdp_has_frags) {
 		explain(c, -EOPNOTSUPP,
-			"packets in several fragments are not available in the user engine: not implemented yet");
+				"packets in several fragments are not available in the user engine: not implemented yet");
 		explain_suggestion(c, DIAG_TEST_RUN, "give at most 3520 bytes");
 		return -EOPNOTSUPP;
 	}
@@ -197,12 +201,12 @@ static int run_xdp(struct call *c, struct object_prog *p) {
 	u8 *frame = NULL, *tail = NULL;
 	u32 headroom, meta, len, tail_size, retval, duration;
 	if (p->p.attach_type == BPF_XDP_DEVMAP || p->p.attach_type == BPF_XDP_CPUMAP ||
-	    (a->test.flags & ~(u32)BPF_F_TEST_XDP_LIVE_FRAMES))
+		(a->test.flags & ~(u32)BPF_F_TEST_XDP_LIVE_FRAMES))
 		return -EINVAL;
 	if (a->test.batch_size)
 		return !(a->test.flags & BPF_F_TEST_XDP_LIVE_FRAMES) ? -EINVAL
-		       : a->test.batch_size > XDP_BATCH_MAX          ? -E2BIG
-								     : -EOPNOTSUPP;
+			   : a->test.batch_size > XDP_BATCH_MAX          ? -E2BIG
+															 : -EOPNOTSUPP;
 	int err = ctx_in(c, sizeof(struct xdp_md), &ctx);
 	if (err)
 		return err;
@@ -244,11 +248,11 @@ static bool zero(const void *at, u32 from, u32 to) {
  * hwtstamp. */
 static int skb_from_ctx(struct skep_sk_buff *s, const struct __sk_buff *k) {
 	if (!zero(k, 0, offsetof(struct __sk_buff, mark)) ||
-	    !zero(k, FIELD_END(struct __sk_buff, mark), offsetof(struct __sk_buff, priority)) ||
-	    !zero(k, FIELD_END(struct __sk_buff, ifindex), offsetof(struct __sk_buff, cb)) ||
-	    !zero(k, FIELD_END(struct __sk_buff, cb), offsetof(struct __sk_buff, tstamp)) ||
-	    !zero(k, FIELD_END(struct __sk_buff, gso_segs), offsetof(struct __sk_buff, gso_size)) ||
-	    !zero(k, FIELD_END(struct __sk_buff, gso_size), offsetof(struct __sk_buff, hwtstamp)))
+		!zero(k, FIELD_END(struct __sk_buff, mark), offsetof(struct __sk_buff, priority)) ||
+		!zero(k, FIELD_END(struct __sk_buff, ifindex), offsetof(struct __sk_buff, cb)) ||
+		!zero(k, FIELD_END(struct __sk_buff, cb), offsetof(struct __sk_buff, tstamp)) ||
+		!zero(k, FIELD_END(struct __sk_buff, gso_segs), offsetof(struct __sk_buff, gso_size)) ||
+		!zero(k, FIELD_END(struct __sk_buff, gso_size), offsetof(struct __sk_buff, hwtstamp)))
 		return -EINVAL;
 	if ((k->wire_len && (k->wire_len < s->len || k->wire_len > GSO_SIZE_MAX)) || k->gso_segs > GSO_SEGS_MAX)
 		return -EINVAL;
@@ -282,12 +286,11 @@ static int run_skb(struct call *c, struct object_prog *p) {
 	u8 *frame = NULL;
 	u32 len = a->test.data_size_in, retval, duration;
 	if ((a->test.flags & ~(u32)BPF_F_TEST_SKB_CHECKSUM_COMPLETE) || a->test.cpu || a->test.batch_size ||
-	    len < PACKET_ETH || len > PACKET_PAGE - PACKET_SKB_HEADROOM - PACKET_TAILROOM)
+		len < PACKET_ETH || len > PACKET_PAGE - PACKET_SKB_HEADROOM - PACKET_TAILROOM)
 		return -EINVAL;
 	if (a->test.flags)
-		return explain(
-		    c, -EOPNOTSUPP,
-		    "BPF_F_TEST_SKB_CHECKSUM_COMPLETE is not available in the user engine: not implemented yet");
+		return explain(c, -EOPNOTSUPP,
+					   "BPF_F_TEST_SKB_CHECKSUM_COMPLETE is not available in the user engine: not implemented yet");
 	int err = frame_in(c, PACKET_SKB_HEADROOM, len, &frame);
 	if (!err)
 		err = ctx_in(c, sizeof(struct __sk_buff), &ctx);
@@ -355,7 +358,7 @@ static int run_on_cpu(struct call *c, struct object_prog *p, u32 cpu) {
 static int run_raw_tp(struct call *c, struct object_prog *p) {
 	const union bpf_attr *a = &c->attr;
 	if (a->test.data_in || a->test.data_out || a->test.ctx_out || a->test.duration || a->test.repeat ||
-	    a->test.batch_size)
+		a->test.batch_size)
 		return -EINVAL;
 	if (!(a->test.flags & BPF_F_TEST_RUN_ON_CPU))
 		return a->test.cpu ? -EINVAL : run_bytes(c, p, RAW_TP_ARGS_SIZE, false);
@@ -365,8 +368,8 @@ static int run_raw_tp(struct call *c, struct object_prog *p) {
 }
 static int run_syscall(struct call *c, struct object_prog *p) {
 	const union bpf_attr *a = &c->attr;
-	if (a->test.data_in || a->test.data_out || a->test.ctx_out || a->test.duration || a->test.repeat ||
-	    a->test.flags || a->test.batch_size)
+	if (a->test.data_in || a->test.data_out || a->test.ctx_out || a->test.duration || a->test.repeat || a->test.flags ||
+		a->test.batch_size)
 		return -EINVAL;
 	return run_bytes(c, p, SYSCALL_CTX_MAX, true);
 }
@@ -376,7 +379,7 @@ static int no_test_run(struct call *c, const struct object_prog *p) {
 	if (!row || !(row->flags & PROG_TEST_RUN))
 		return -ENOTSUPP; /* nor in the kernel */
 	explain(c, -EOPNOTSUPP, "programs of type %s cannot be test-run in the user engine: not implemented yet",
-		row->name);
+			row->name);
 	explain_suggestion(c, DIAG_TEST_RUN, "use --kernel");
 	return -EOPNOTSUPP;
 }

@@ -53,7 +53,7 @@ bool token_leased(const struct object *o) {
 }
 bool token_user_leased(const struct object *o) {
 	return o->counted || (o->token_fd >= 0 && !o->unwatched &&
-			      (locked(o->token_fd, BYTE_USER, 1) || locked(o->token_fd, BYTE_WRITE_ONLY, 0)));
+						  (locked(o->token_fd, BYTE_USER, 1) || locked(o->token_fd, BYTE_WRITE_ONLY, 0)));
 }
 void token_hold(struct object *o, bool on) {
 	if (o->token_fd >= 0)
@@ -79,7 +79,7 @@ static int no_room(struct call *c, u64 bytes, int err) {
 		return err;
 	u64 left = store_free_bytes(&c->e->store);
 	return explain(c, -ENOMEM, "%s is full: %llu KiB are needed and %llu KiB are free", c->e->store.path,
-		       (unsigned long long)(bytes + 1023) / 1024, (unsigned long long)left / 1024);
+				   (unsigned long long)(bytes + 1023) / 1024, (unsigned long long)left / 1024);
 }
 
 int token_create(struct call *c, struct object *o, u64 data_size, bool commit) {
@@ -90,8 +90,8 @@ int token_create(struct call *c, struct object *o, u64 data_size, bool commit) {
 	int fd = e->opts.backing == BACKING_FILES ? store_new_token(&e->store, o->kind, o->id) : unnamed_file(o->kind);
 	if (fd == -EPERM || fd == -EACCES || fd == -ENOSYS)
 		return explain(c, fd,
-			       "this process may not make files in memory (memfd_create, O_TMPFILE), which descriptors "
-			       "of skep need; an engine with handles works without");
+					   "this process may not make files in memory (memfd_create, O_TMPFILE), which descriptors "
+					   "of skep need; an engine with handles works without");
 	if (fd < 0)
 		return no_room(c, 4096, fd);
 	int err = 0;

@@ -11,11 +11,13 @@
 #include <unistd.h>
 
 static char test_dir[64];
+static bool test_oracle, test_interpreter;
 static void print_log(void *owner, int level, const char *line) {
 	printf("# log %d: %s\n", level, line);
 }
 static struct skep_engine *engine_of(enum engine_backing backing, bool handles) {
-	struct engine_opts o = {.size = sizeof o, .backing = backing, .handles = handles, .log = print_log};
+	struct engine_opts o = {.size = sizeof o, .backing = backing, .handles = handles, .log = print_log,
+	                        .oracle = test_oracle, .interpreter_only = test_interpreter};
 	if (backing == BACKING_FILES) {
 		if (!*test_dir) {
 			snprintf(test_dir, sizeof test_dir, "/dev/shm/skep-test-%d", getpid());

@@ -60,7 +60,7 @@ static void info(void) {
 	EXPECT_STR(i.name, "test");
 	EXPECT_EQ(i.nr_map_ids, 1);
 	EXPECT_EQ(ids[0], id_of(e, map));
-	EXPECT(i.xlated_prog_len >= 11 * 8 && i.jited_prog_len > 0);
+	EXPECT(i.xlated_prog_len >= 11 * 8 && (i.jited_prog_len > 0) == !(test_oracle || test_interpreter));
 	EXPECT(i.load_time > 0 && i.gpl_compatible && i.created_by_uid == geteuid());
 	EXPECT_EQ(i.nr_jited_ksyms, 1);
 	EXPECT_EQ(i.nr_prog_tags, 1);
@@ -304,7 +304,11 @@ static void run_all(void) {
 }
 int main(void) {
 	run_all();
-	handles = true;
+	test_interpreter = true;
+	run_all();
+	test_interpreter = false, test_oracle = true;
+	run_all();
+	test_oracle = false, handles = true;
 	run_all();
 	handles = false, backing = BACKING_FILES;
 	run_all();
