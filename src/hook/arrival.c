@@ -24,12 +24,39 @@ static u64 page_of(u64 address) {
 	return address & ~(PAGE - 1ull);
 }
 
+/* Room for the loader: what lies behind the text in its last page is never executed, and never read through this mapping. */
+static u64 room_behind(const Elf64_Phdr *s, u64 bias) {
+	u64 end = bias + s->p_vaddr + s->p_filesz, at = round_up(end, 16);
+	bool fits = at < round_up(end, PAGE) && round_up(end, PAGE) - at >= LOADER_MAX;
+	return fits && s->p_filesz && s->p_filesz == s->p_memsz && !(s->p_flags & PF_W) ? at : 0;
+}
+
 /* ---- one image --------------------------------------------------------------------------------------------------- */
 
+static void count(struct launch *l, const struct hooked_image *im, const struct placed_island *placed, u64 patched, u64 skipped) {
+	pthread_mutex_lock(&l->lock);
+	l->report.images += patched != 0;
+	l->report.sites += patched;
+	l->report.sites_skipped += skipped + im->sites.skipped + (placed ? placed->island.skipped : 0);
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* The stubs stand where they should: what a target says is not believed. */
+static int look_at_island(const struct process *p, const struct placed_island *placed, u64 at) {
+	u8 here[16] = {0};
+	u32 n = MIN(placed->island.size, (u32)sizeof here);
+	int err = process_read(p, at, here, n);
+	return err ? err : memcmp(here, placed->island.code, n) ? -EFAULT : 0;
+}
+
+static u64 island_size(const struct placed_island *placed) {
+	return round_up(MAX(placed->island.size, 1u), PAGE);
+}
+
+/* The sleeping thread duplicates the island's pages to their place. -EEXIST: something stands there. */
 static int map_island(const struct launch *l, const struct mail *m, const struct process *p,
                       const struct placed_island *placed, u64 at) {
-	u64 size = round_up(MAX(placed->island.size, 1u), PAGE), from = l->session.base + placed->code_off;
-	u8 here[16] = {0};
+	u64 size = island_size(placed), from = l->session.base + placed->code_off;
 	s64 ret[2] = {0, 0};
 	const struct remote_call call[] = {
 	    {SYS_mmap, {at, size, 0 /* PROT_NONE */, RESERVE, (u64)-1, 0}, at},
@@ -38,32 +65,28 @@ static int map_island(const struct launch *l, const struct mail *m, const struct
 	int err = mail_call(m, call, ARRAY_SIZE(call), ret);
 	if (err || ret[0] != (s64)at)
 		return err ? err : -EEXIST;
-	u32 n = MIN(placed->island.size, (u32)sizeof here);
-	err = process_read(p, at, here, n);
-	return err ? err : memcmp(here, placed->island.code, n) ? -EFAULT : 0;
+	return look_at_island(p, placed, at);
 }
 
-static int hook_image(struct launch *l, const struct mail *m, const struct process *p, struct hooked_image *im, u64 segment) {
+/* From the k-th choice of place on. */
+static int hook_image(struct launch *l, const struct mail *m, const struct process *p, struct hooked_image *im, u64 segment,
+                      u32 k) {
 	struct placed_island *placed;
 	u64 at, patched = 0, skipped = 0;
 	if (!im || (!im->sites.n && !im->sites.skipped))
 		return 0;
-	for (u32 k = 0;; k++) {
+	for (;; k++) {
 		int err = image_island(im, &l->session, segment, k, &placed, &at);
 		if (err)
 			return err;
 		if (placed->island.patches) {
 			err = placed->distance ? map_island(l, m, p, placed, at) : 0;
 			if (err == -EEXIST)
-				continue; /* something stands there: the next distance */
+				continue; /* the next distance */
 			if (!err)
 				err = image_patch(im, placed, p, segment, &patched, &skipped);
 		}
-		pthread_mutex_lock(&l->lock);
-		l->report.images += !err && placed->island.patches;
-		l->report.sites += patched;
-		l->report.sites_skipped += skipped + im->sites.skipped + placed->island.skipped;
-		pthread_mutex_unlock(&l->lock);
+		count(l, im, placed, patched, skipped);
 		return err;
 	}
 }
@@ -73,10 +96,10 @@ int arrival_file(struct launch *l, const struct mail *m, const struct process *p
 	int err = images_of_file(&l->images, fd, off, &im);
 	if (err == -ENOEXEC)
 		return 0; /* not an image: nothing to find */
-	return err ? err : hook_image(l, m, p, im, mapped_at + (im->sites.address & (PAGE - 1)) + im->file_off - off);
+	return err ? err : hook_image(l, m, p, im, mapped_at + (im->sites.address & (PAGE - 1)) + im->file_off - off, 0);
 }
 
-/* ---- boot -------------------------------------------------------------------------------------------------------- */
+/* ---- at the exec stop -------------------------------------------------------------------------------------------- */
 
 int arrival_open(pid_t pid, const char *what, const char *path) {
 	char full[PATH_MAX + 64];
@@ -85,33 +108,38 @@ int arrival_open(pid_t pid, const char *what, const char *path) {
 	return fd < 0 ? -errno : fd;
 }
 
-static int hook_elf(struct launch *l, const struct mail *m, const struct process *p, int fd, u64 bias) {
-	struct elf e;
-	int err = elf_open_fd(&e, fd);
-	for (u32 i = 0; !err && i < e.segments; i++) {
-		const Elf64_Phdr *s = &e.segment[i];
-		if (s->p_type == PT_LOAD && s->p_flags & PF_X)
-			err = arrival_file(l, m, p, fd, page_of(s->p_offset), bias + page_of(s->p_vaddr));
-	}
-	elf_close(&e);
-	return err;
+static int plan_image(struct launch *l, struct booting *b, struct hooked_image *im, u64 segment) {
+	if (!im || (!im->sites.n && !im->sites.skipped) || b->images == BOOT_ISLANDS_MAX)
+		return 0;
+	struct arriving *a = &b->image[b->images++];
+	*a = (struct arriving){.image = im, .segment = segment};
+	return image_island(im, &l->session, segment, 0, &a->placed, &a->at);
 }
 
 struct program {
 	u64 bias;
 	char interpreter[PATH_MAX]; /* "" = none */
 };
-static int inspect_program(int fd, const struct auxv *v, struct program *out) {
+
+/* An ELF file whose addresses are known: the sites of its executable segments. bias NULL: it follows from the entry point. */
+static int plan_file(struct launch *l, struct booting *b, int fd, const u64 *bias, struct program *out) {
 	struct elf e;
 	int err = elf_open_fd(&e, fd);
 	out->interpreter[0] = 0;
-	out->bias = err ? 0 : v->entry - e.head.e_entry;
+	out->bias = err ? 0 : bias ? *bias : b->auxv.entry - e.head.e_entry;
 	for (u32 i = 0; !err && i < e.segments; i++) {
-		u64 n = e.segment[i].p_filesz;
-		if (e.segment[i].p_type != PT_INTERP || !n || n >= sizeof out->interpreter)
-			continue;
-		err = elf_read(&e, e.segment[i].p_offset, n, out->interpreter);
-		out->interpreter[n] = 0;
+		const Elf64_Phdr *s = &e.segment[i];
+		struct hooked_image *im;
+		if (s->p_type == PT_LOAD && s->p_flags & PF_X) {
+			err = images_of_file(&l->images, fd, page_of(s->p_offset), &im);
+			if (!err)
+				err = plan_image(l, b, im, out->bias + s->p_vaddr);
+			if (!err && !b->room)
+				b->room = room_behind(s, out->bias);
+		} else if (s->p_type == PT_INTERP && s->p_filesz && s->p_filesz < sizeof out->interpreter) {
+			err = elf_read(&e, s->p_offset, s->p_filesz, out->interpreter);
+			out->interpreter[s->p_filesz] = 0;
+		}
 	}
 	elf_close(&e);
 	return err;
@@ -124,39 +152,69 @@ static u64 read_vdso(const struct process *p, u64 at, u8 *bytes) {
 	return n;
 }
 
-static int hook_vdso(struct launch *l, const struct mail *m, const struct process *p, u64 vdso) {
+/* The vDSO is one image for all processes of a machine: what we need of it is found once. */
+static int plan_vdso(struct launch *l, struct booting *b) {
+	struct elf e;
+	struct process p;
 	u8 bytes[VDSO_MAX];
 	struct hooked_image *im = images_vdso(&l->images);
-	if (!im) {
-		u64 n = read_vdso(p, vdso, bytes);
-		int err = n ? images_add_vdso(&l->images, bytes, n, &im) : 0;
-		if (err || !n)
-			return err;
-	}
-	return vdso ? hook_image(l, m, p, im, vdso + im->sites.address) : 0;
-}
-
-/* The vDSO is one image for all processes of a machine: where its clock is need be found only once. */
-static u64 vdso_clock(struct launch *l, const struct process *p, u64 vdso) {
-	u8 bytes[VDSO_MAX];
-	struct elf e;
-	if (!l->vdso_known && vdso) {
-		u64 n = read_vdso(p, vdso, bytes);
+	u64 vdso = b->auxv.vdso;
+	int err = 0;
+	if (!vdso)
+		return 0;
+	if (!l->vdso_known && !(err = process_open(&p, b->pid))) {
+		u64 n = read_vdso(&p, vdso, bytes);
+		process_close(&p);
 		if (n && !elf_open_memory(&e, bytes, n)) {
-			l->vdso_clock_offset = elf_symbol(&e, "__vdso_clock_gettime");
+			for (u32 i = 0; i < e.segments; i++)
+				if (e.segment[i].p_type == PT_LOAD && e.segment[i].p_flags & PF_X)
+					l->vdso_room = room_behind(&e.segment[i], 0);
+			l->vdso_clock = elf_symbol(&e, "__vdso_clock_gettime");
 			elf_close(&e);
+			err = images_add_vdso(&l->images, bytes, n, &im);
 		}
 		l->vdso_known = true;
 	}
-	return vdso && l->vdso_clock_offset ? vdso + l->vdso_clock_offset : 0;
+	if (l->vdso_room)
+		b->room = vdso + l->vdso_room;
+	return err || !im ? err : plan_image(l, b, im, vdso + im->sites.address);
 }
+
+int arrival_plan(struct launch *l, struct booting *b) {
+	struct program program, interpreter;
+	int err = process_auxv(b->pid, &b->auxv), exe = err ? err : arrival_open(b->pid, "exe", "");
+	if (exe < 0)
+		return exe;
+	err = plan_vdso(l, b);
+	if (!err)
+		err = plan_file(l, b, exe, NULL, &program);
+	close(exe);
+	int fd = err || !program.interpreter[0] || !b->auxv.base ? -1 : arrival_open(b->pid, "root/", program.interpreter);
+	if (fd >= 0) {
+		err = plan_file(l, b, fd, &b->auxv.base, &interpreter);
+		close(fd);
+	}
+	return err;
+}
+
+u32 arrival_islands(const struct launch *l, const struct booting *b, struct boot_island *to) {
+	u32 n = 0;
+	for (u32 i = 0; i < b->images; i++) {
+		const struct arriving *a = &b->image[i];
+		if (a->placed && a->placed->distance && a->placed->island.patches)
+			to[n++] = (struct boot_island){a->at, l->session.base + a->placed->code_off, island_size(a->placed)};
+	}
+	return n;
+}
+
+/* ---- boot -------------------------------------------------------------------------------------------------------- */
 
 /* The services of a process; the cookie marks it as one of ours. */
 static int fill_env(struct launch *l, const struct process *p, const struct auxv *v) {
 	const struct session_state *s = &l->session;
 	u8 page[ENV_SIZE] = {0};
 	struct env env = {.run = {
-	    .clock_gettime = (void *)vdso_clock(l, p, v->vdso),
+	    .clock_gettime = (void *)(v->vdso && l->vdso_clock ? v->vdso + l->vdso_clock : 0),
 	    .counters = (void *)(s->base + AT_SHARED + offsetof(struct shared, counters)),
 	    .nr_cpus = s->nr_cpus,
 	    .trace = (const void *)s->trace_at,
@@ -171,75 +229,19 @@ static int fill_env(struct launch *l, const struct process *p, const struct auxv
 	return process_write(p, s->base + AT_ENV, page, sizeof page);
 }
 
-int arrival_boot(struct launch *l, const struct mail *m, const struct process *p) {
-	struct auxv v;
-	struct program program;
-	int err = process_auxv(p->pid, &v), exe = err ? err : arrival_open(p->pid, "exe", "");
-	if (exe < 0)
-		return exe;
-	err = fill_env(l, p, &v);
-	if (!err)
-		err = inspect_program(exe, &v, &program);
-	if (!err)
-		err = hook_elf(l, m, p, exe, program.bias);
-	close(exe);
-	if (!err && program.interpreter[0] && v.base) {
-		int fd = arrival_open(p->pid, "root/", program.interpreter);
-		if (fd >= 0) {
-			err = hook_elf(l, m, p, fd, v.base);
-			close(fd);
+int arrival_boot(struct launch *l, const struct mail *m, const struct process *p, const struct booting *b) {
+	int err = fill_env(l, p, &b->auxv);
+	for (u32 i = 0; !err && i < b->images; i++) {
+		const struct arriving *a = &b->image[i];
+		u64 patched = 0, skipped = 0;
+		if (a->placed && !a->placed->island.patches)
+			continue;
+		if (!a->placed || (a->placed->distance && look_at_island(p, a->placed, a->at))) {
+			err = hook_image(l, m, p, a->image, a->segment, 1); /* boot could not map it there */
+			continue;
 		}
+		err = image_patch(a->image, a->placed, p, a->segment, &patched, &skipped);
+		count(l, a->image, a->placed, patched, skipped);
 	}
-	return err ? err : hook_vdso(l, m, p, v.vdso);
-}
-
-/* ---- room for the loader ----------------------------------------------------------------------------------------- */
-
-/* What lies behind the text in its last page: never executed, never read through this mapping. */
-static u64 room_behind(const struct elf *e, u64 bias, u32 need) {
-	for (u32 i = 0; i < e->segments; i++) {
-		const Elf64_Phdr *s = &e->segment[i];
-		u64 end = bias + s->p_vaddr + s->p_filesz, at = round_up(end, 16);
-		if (s->p_type == PT_LOAD && s->p_flags & PF_X && !(s->p_flags & PF_W) && s->p_filesz &&
-		    s->p_filesz == s->p_memsz && at < round_up(end, PAGE) && round_up(end, PAGE) - at >= need)
-			return at;
-	}
-	return 0;
-}
-
-static u64 room_in(int fd, u64 bias, u32 need) {
-	struct elf e;
-	u64 at = fd >= 0 && !elf_open_fd(&e, fd) ? room_behind(&e, bias, need) : 0;
-	if (fd >= 0)
-		elf_close(&e);
-	return at;
-}
-
-u64 arrival_room(pid_t pid, const struct auxv *v, u32 need) {
-	struct elf e;
-	struct process p;
-	struct program program;
-	u8 bytes[VDSO_MAX];
-	u64 at = 0;
-	if (!process_open(&p, pid)) {
-		u64 n = read_vdso(&p, v->vdso, bytes);
-		if (n && !elf_open_memory(&e, bytes, n)) {
-			at = room_behind(&e, v->vdso, need);
-			elf_close(&e);
-		}
-		process_close(&p);
-	}
-	int exe = at ? -1 : arrival_open(pid, "exe", "");
-	if (exe < 0)
-		return at;
-	if (!inspect_program(exe, v, &program)) {
-		at = room_in(exe, program.bias, need);
-		int ld = at || !program.interpreter[0] ? -1 : arrival_open(pid, "root/", program.interpreter);
-		if (ld >= 0) {
-			at = room_in(ld, v->base, need);
-			close(ld);
-		}
-	}
-	close(exe);
-	return at;
+	return err;
 }

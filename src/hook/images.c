@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 
 enum { PAGE = 4096 };
 
@@ -147,50 +148,85 @@ int image_island(struct hooked_image *im, struct session_state *s, u64 segment, 
 
 /* ---- patching ---------------------------------------------------------------------------------------------------- */
 
+enum { VECTORS = 512 }; /* below the kernel's limit for one call */
+
 static u64 page_of(u64 address) {
 	return address & ~(PAGE - 1ull);
 }
 
-/* Applies patches [from, to) to bytes, which stand at offset `base` of the segment. */
-static void apply(const struct hooked_image *im, const struct island *island, u32 from, u32 to, u8 *bytes, u64 base,
-                  u64 *patched, u64 *skipped) {
-	u32 last = ~0u;
-	bool original = false;
-	for (u32 i = from; i < to; i++) {
-		const struct patch *p = &island->patch[i];
-		const struct site *s = &im->sites.at[p->site];
-		if (p->site != last) {
-			original = !memcmp(bytes + (s->off - s->before - base), s->bytes, s->before + SYSCALL_BYTES + s->after);
-			last = p->site;
-			++*(original ? patched : skipped);
+static u32 window_of(const struct site *s, u32 *size) {
+	*size = s->before + SYSCALL_BYTES + s->after;
+	return s->off - s->before;
+}
+
+/* The bytes of all windows, one behind the other, in a few calls; where that call is denied, one by one. */
+static int read_windows(const struct sites *sites, const struct process *p, u64 segment, u8 *to) {
+	struct iovec there[VECTORS];
+	for (u32 i = 0; i < sites->n;) {
+		u32 n = 0, size;
+		u64 bytes = 0;
+		for (; i + n < sites->n && n < VECTORS; n++) {
+			u32 off = window_of(&sites->at[i + n], &size);
+			there[n] = (struct iovec){(void *)(segment + off), size};
+			bytes += size;
 		}
-		if (original)
-			memcpy(bytes + (p->off - base), p->bytes, JUMP_BYTES);
+		struct iovec here = {to, bytes};
+		if (process_vm_readv(p->pid, &here, 1, there, n, 0) != (ssize_t)bytes)
+			for (u32 k = 0, done = 0; k < n; done += (u32)there[k++].iov_len) {
+				int err = process_read(p, (u64)there[k].iov_base, to + done, there[k].iov_len);
+				if (err)
+					return err;
+			}
+		to += bytes, i += n;
 	}
+	return 0;
+}
+
+/* Compares all windows with the original bytes: usable[i] says whether site i may be patched. */
+static int check_windows(const struct sites *sites, const struct process *p, u64 segment, u8 *usable) {
+	u8 *bytes = malloc((u64)sites->n * sizeof sites->at[0].bytes + 1), *at = bytes;
+	int err = bytes ? read_windows(sites, p, segment, bytes) : -ENOMEM;
+	for (u32 i = 0, size; !err && i < sites->n; i++, at += size) {
+		window_of(&sites->at[i], &size);
+		usable[i] = !memcmp(at, sites->at[i].bytes, size);
+	}
+	free(bytes);
+	return err;
+}
+
+/* Writes patches [from, to): all on one page or on neighbours. What lies between them is read first. */
+static int write_run(const struct island *island, u32 from, u32 to, const u8 *usable, const struct process *p, u64 segment) {
+	u8 run[4 * PAGE];
+	u64 base = island->patch[from].off, end = (u64)island->patch[to - 1].off + JUMP_BYTES;
+	ASSERT(end > base && end - base <= sizeof run);
+	int err = to - from > 1 ? process_read(p, segment + base, run, end - base) : 0;
+	for (u32 i = from; !err && i < to; i++)
+		if (usable[island->patch[i].site])
+			memcpy(run + (island->patch[i].off - base), island->patch[i].bytes, JUMP_BYTES);
+	return err ? err : process_write(p, segment + base, run, end - base);
 }
 
 int image_patch(const struct hooked_image *im, const struct placed_island *placed, const struct process *to, u64 segment,
                 u64 *patched, u64 *skipped) {
 	const struct island *island = &placed->island;
-	u8 *run = malloc(im->sites.size + 1);
-	int err = run ? 0 : -ENOMEM;
+	u8 *usable = calloc(im->sites.n + 1, 1);
+	int err = usable ? check_windows(&im->sites, to, segment, usable) : -ENOMEM;
 	for (u32 i = 0, next; !err && i < island->patches; i = next) {
-		/* A run: patches on the same page or on neighbours; whole windows, so that their bytes can be compared. */
-		const struct site *s = &im->sites.at[island->patch[i].site];
-		u64 base = s->off - s->before, end = base;
-		for (next = i; next < island->patches; next++) {
-			s = &im->sites.at[island->patch[next].site];
-			if (next > i && page_of(segment + s->off - s->before) > page_of(segment + end) + PAGE)
+		u64 first = segment + island->patch[i].off;
+		for (next = i + 1; next < island->patches; next++)
+			if (page_of(segment + island->patch[next].off) > page_of(segment + island->patch[next - 1].off) + PAGE ||
+			    segment + island->patch[next].off + JUMP_BYTES - first > 3 * PAGE ||
+			    !usable[island->patch[next].site])
 				break;
-			end = (u64)s->off + SYSCALL_BYTES + s->after;
-		}
-		ASSERT(end > base && end <= im->sites.size && next > i);
-		err = process_read(to, segment + base, run, end - base);
-		if (err)
-			break;
-		apply(im, island, i, next, run, base, patched, skipped);
-		err = process_write(to, segment + base, run, end - base);
+		if (!usable[island->patch[i].site])
+			continue;
+		err = write_run(island, i, next, usable, to, segment);
 	}
-	free(run);
+	for (u32 i = 0, last = ~0u; !err && i < island->patches; i++)
+		if (island->patch[i].site != last) {
+			last = island->patch[i].site;
+			++*(usable[last] ? patched : skipped);
+		}
+	free(usable);
 	return err;
 }

@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -132,6 +133,8 @@ static void serve_until_stopped(struct launch *l) {
 
 static void *server(void *arg) {
 	struct launch *l = arg;
+	prctl(PR_SET_NAME, "skep-server", 0, 0, 0);
+	prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0); /* short sleeps are short */
 	int err = stops_start_child(l);
 	pthread_mutex_lock(&l->lock);
 	l->opts = NULL;
@@ -298,7 +301,8 @@ void launch_free(struct launch *l) {
 		pthread_join(l->server, NULL);
 	}
 	for (u32 i = 0; l->session.tables && i < REQUESTS; i++) /* whoever sleeps for us looks again, and goes on */
-		futex_wake(&l->session.tables->reply[i].seq);
+		if (READ_ONCE(l->session.shared->request[i].owner))
+			futex_wake(&l->session.tables->reply[i].seq);
 	if (l->child_fd >= 0)
 		close(l->child_fd);
 	if (l->epoll >= 0)

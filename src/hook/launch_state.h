@@ -14,24 +14,35 @@
 struct tracee { /* a thread that we have seized for its exec */
 	pid_t tid, pid;
 };
-struct booting { /* an image that runs the loader */
+struct arriving { /* an image of a process that boots, and where its island is to stand */
+	struct hooked_image *image;
+	struct placed_island *placed; /* NULL: no island could be made */
+	u64 segment, at;
+};
+struct booting { /* a process that runs the loader */
 	pid_t pid;
 	u64 since_ms;
 	struct loader_place place;
+	struct auxv auxv;
+	u64 room;        /* for the loader, 0 = none */
+	bool by_path;    /* it opens our descriptors under /proc */
+	struct arriving image[BOOT_ISLANDS_MAX];
+	u32 images;
 };
 struct launch {
 	struct session_state session;
 	struct images images;
 	u64 cookie;             /* stands in the private page of every process of the session */
 	u32 next_participant;
-	bool by_path;           /* pidfd_getfd is denied here */
+	bool by_path_only;      /* pidfd_getfd is denied here */
+	bool by_path_failed;    /* a process that should have been able to open our descriptors did not come */
 	VEC(struct tracee) tracees;
 	VEC(struct booting) booting;
 	u32 next_slot;
 	u64 last_tick_ms;
 	char skep_filters[24];  /* number of seccomp filters of skep itself, as /proc shows it */
-	u64 vdso_clock_offset;  /* of clock_gettime in the vDSO, when vdso_known */
-	bool vdso_known;
+	bool filters_known, vdso_known;
+	u64 vdso_clock, vdso_room; /* offsets in the vDSO: clock_gettime, room for the loader; 0 = none */
 
 	pthread_t server;
 	bool serving, stop;
@@ -61,11 +72,14 @@ u64 launch_now_ms(void);
 /* What a process executes, for messages: "" when it is gone. */
 void launch_path_of(pid_t pid, char *path, u32 room);
 
-/* arrival.c: the thread behind m sleeps in its request. 0 or negative errno. */
-int arrival_boot(struct launch *l, const struct mail *m, const struct process *p);
+/* arrival.c. 0 or negative errno. */
+/* At the exec stop: which images there are, and the places of their islands. */
+int arrival_plan(struct launch *l, struct booting *b);
+/* The thread behind m sleeps in its request. */
+int arrival_boot(struct launch *l, const struct mail *m, const struct process *p, const struct booting *b);
 int arrival_file(struct launch *l, const struct mail *m, const struct process *p, int fd, u64 off, u64 mapped_at);
-/* Room for the loader in a process at its exec stop: an address, 0 = none. */
-u64 arrival_room(pid_t pid, const struct auxv *v, u32 need);
+/* What boot() itself is to map: at most BOOT_ISLANDS_MAX. */
+u32 arrival_islands(const struct launch *l, const struct booting *b, struct boot_island *to);
 int arrival_open(pid_t pid, const char *what, const char *path);
 
 /* requests.c */

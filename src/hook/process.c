@@ -1,16 +1,16 @@
 /* Doing things to another process.
  *
- * A new image is met at its exec event. That stop is still inside execve, which has its result yet to write, so one more
- * stop is needed, on the way out, before registers may be touched. Then the loader (target/entry.S) is copied into dead
- * room behind some text and started. It asks for one stop: at the exit of its socketpair, so that we can take one end
- * and send our files. There we detach. From then on nothing is traced, and the new image comes to us by mailbox.
+ * A new image is met at its exec event. The loader (target/entry.S) is copied into dead room behind some text and the
+ * registers are pointed at it. That stop is still inside execve, which will write its result into rax: the loader does
+ * not look at rax. It gets our files in one of two ways:
  *
- *     exec event ─► exit of execve: write loader and frame, set rip ─► enter, exit of socketpair: send ─► detached
+ *     by path      it opens our descriptors under /proc: we detach at once, one stop in all
+ *     by socket    it makes a socket pair; at the exit of that call we take one end and send: three stops more. This works after
+ *                  setuid, in other namespaces and after chroot, but pidfd_getfd may be denied (container engines)
  *
- * At every point of this the death of skep leaves a target that goes on: the kernel detaches, the loader finds no
- * message and starts the program. Nothing that the program executes has been overwritten.
- *
- * Where pidfd_getfd is denied (container engines) the loader opens our descriptor under /proc instead. */
+ * From then on nothing is traced, and the new image comes to us by mailbox. At every point of this the death of skep leaves
+ * a target that goes on: the kernel detaches, the loader finds no message or no file and starts the program. Nothing that
+ * the program executes has been overwritten. */
 #include "hook/process.h"
 #include "hook/target/shared.h"
 #include <elf.h>
@@ -65,17 +65,26 @@ int process_write(const struct process *p, u64 at, const void *from, u64 n) {
 	return 0;
 }
 
-int process_auxv(pid_t pid, struct auxv *out) {
-	char path[64];
-	Elf64_auxv_t v[64];
-	*out = (struct auxv){0};
-	snprintf(path, sizeof path, "/proc/%d/auxv", pid);
+int process_proc(pid_t pid, const char *name, char *to, u32 room) {
+	char path[128];
+	snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	ssize_t n = read(fd, v, sizeof v);
+	ssize_t n = read(fd, to, room - 1);
+	int err = n < 0 ? -errno : 0;
 	close(fd);
-	for (ssize_t i = 0; i < n / (ssize_t)sizeof v[0]; i++)
+	to[n < 0 ? 0 : n] = 0;
+	return err ? err : (int)n;
+}
+
+int process_auxv(pid_t pid, struct auxv *out) {
+	Elf64_auxv_t v[64];
+	*out = (struct auxv){0};
+	int n = process_proc(pid, "auxv", (char *)v, sizeof v);
+	if (n < 0)
+		return n;
+	for (ssize_t i = 0; i < n / (ssize_t)sizeof v[0]; i++) /* the last is AT_NULL */
 		switch (v[i].a_type) {
 		case AT_PHDR:
 			out->phdr = v[i].a_un.a_val;
@@ -163,6 +172,7 @@ static void make_frame(struct boot_frame *f, const struct user_regs_struct *r, c
 	                   .msg_control = (void *)at, .msg_controllen = CMSG_LEN(sizeof(int) * h->fds_n)};
 	STATIC_ASSERT(sizeof m == sizeof f->header, "the kernel's message header");
 	memcpy(f->header, &m, sizeof m);
+	memcpy(f->island, h->island, sizeof f->island);
 	f->vector[0] = at + offsetof(struct boot_frame, byte), f->vector[1] = 1;
 	for (u32 i = 0; i < ARRAY_SIZE(f->fd); i++)
 		f->fd[i] = h->by_path && i < h->fds_n ? -1 - h->fds[i] : -1;
@@ -171,42 +181,36 @@ static void make_frame(struct boot_frame *f, const struct user_regs_struct *r, c
 	snprintf(f->path + f->path_n, sizeof f->path - f->path_n, "%d", h->fds[0]);
 }
 
-/* Writes loader and frame and points the stopped target at them. */
-static int write_loader(pid_t pid, const struct handover *h, u64 room, struct loader_place *place) {
+/* Writes loader and frame and points the stopped target, whose registers are r, at them. */
+static int write_loader(pid_t pid, const struct handover *h, u64 room, struct loader_place *place,
+                        struct user_regs_struct *r) {
 	struct process p;
-	struct user_regs_struct r;
 	struct boot_frame f;
 	int err = process_open(&p, pid);
 	if (err)
 		return err;
-	if (ptrace(PTRACE_GETREGS, pid, 0, &r))
-		err = -errno;
 	place->at = room;
 	ASSERT(h->loader_size <= sizeof place->bytes);
-	if (!err)
-		err = process_read(&p, room, place->bytes, h->loader_size);
+	err = process_read(&p, room, place->bytes, h->loader_size);
 	if (!err)
 		err = process_write(&p, room, h->loader, h->loader_size);
 	if (!err) {
 		place->n = h->loader_size;
-		make_frame(&f, &r, h);
-		err = process_write(&p, frame_at(r.rsp), &f, sizeof f);
+		make_frame(&f, r, h);
+		err = process_write(&p, frame_at(r->rsp), &f, sizeof f);
 	}
-	r.rbx = frame_at(r.rsp);
-	r.rip = room + (h->by_path ? h->loader_by_path : 0);
-	r.orig_rax = (u64)-1; /* nothing to restart */
-	if (!err && ptrace(PTRACE_SETREGS, pid, 0, &r))
-		err = -errno;
 	process_close(&p);
-	return err;
+	r->rbx = frame_at(r->rsp);
+	r->rip = room + (h->by_path ? h->loader_by_path : 0);
+	return err ? err : ptrace(PTRACE_SETREGS, pid, 0, r) ? -errno : 0;
 }
 
 static int hand_over(pid_t pid, const struct handover *h, int *later) {
 	struct user_regs_struct r;
 	struct process p;
-	int pair[2], err = to_syscall_stop(pid, later); /* enter */
-	if (!err)
-		err = to_syscall_stop(pid, later); /* exit */
+	int pair[2], err = 0;
+	for (int i = 0; !err && i < 3; i++) /* exit of execve, enter and exit of socketpair */
+		err = to_syscall_stop(pid, later);
 	if (!err && ptrace(PTRACE_GETREGS, pid, 0, &r))
 		err = -errno;
 	if (!err && r.rax)
@@ -242,22 +246,16 @@ static int hand_over_by_path(pid_t pid, struct handover *h, u64 room) {
 	return err ? err : ptrace(PTRACE_SETREGS, pid, 0, &r) ? -errno : 0;
 }
 
-enum start_result process_start_loader(pid_t pid, struct handover *h, u64 room, u32 room_size, struct loader_place *place,
+enum start_result process_start_loader(pid_t pid, struct handover *h, u64 room, struct loader_place *place,
                                        char *why, u32 why_size) {
 	int later = 0;
 	struct user_regs_struct r;
 	*place = (struct loader_place){0};
-	int err = to_syscall_stop(pid, &later); /* on the way out of execve */
-	if (!err && ptrace(PTRACE_GETREGS, pid, 0, &r))
-		err = -errno;
+	int err = ptrace(PTRACE_GETREGS, pid, 0, &r) ? -errno : 0;
 	bool narrow = !err && r.cs != USER_CS_64;
 	if (!err && !narrow)
-		err = room_size < h->loader_size ? -ENOSPC : write_loader(pid, h, room, place);
-	if (narrow) {
-		ptrace(PTRACE_DETACH, pid, 0, 0);
-		return START_32BIT;
-	}
-	if (!err && !h->by_path) {
+		err = write_loader(pid, h, room, place, &r);
+	if (!err && !narrow && !h->by_path) {
 		err = hand_over(pid, h, &later);
 		if (err == -EPERM || err == -ENOSYS)
 			err = hand_over_by_path(pid, h, room);
@@ -265,11 +263,11 @@ enum start_result process_start_loader(pid_t pid, struct handover *h, u64 room, 
 	if (err == -ESRCH)
 		return START_GONE;
 	if (err)
-		snprintf(why, why_size, "its files could not be handed over (%s)", strerror(-err));
+		snprintf(why, why_size, "skep's files could not be handed over (%s)", strerror(-err));
 	ptrace(PTRACE_DETACH, pid, 0, 0);
 	if (later)
 		kill(pid, later);
-	return err ? START_FAILED : START_OK;
+	return narrow ? START_32BIT : err ? START_FAILED : START_OK;
 }
 
 void process_release(pid_t tid) {

@@ -1,7 +1,7 @@
 /* Another process: its memory, and the way of our files into a fresh image. */
 #ifndef SKEP_HOOK_PROCESS_H
 #define SKEP_HOOK_PROCESS_H
-#include "base/base.h"
+#include "hook/target/shared.h"
 #include <sys/types.h>
 
 struct process {
@@ -13,6 +13,9 @@ int process_open(struct process *p, pid_t pid);
 void process_close(struct process *p);
 int process_read(const struct process *p, u64 at, void *to, u64 n);
 int process_write(const struct process *p, u64 at, const void *from, u64 n);
+
+/* The first bytes of a file under /proc/PID, as a string: their number, or negative errno. */
+int process_proc(pid_t pid, const char *name, char *to, u32 room);
 
 /* What the kernel told the new image about itself. Zero: absent. */
 struct auxv {
@@ -27,20 +30,22 @@ struct handover {
 	u64 window, code_size, boot; /* addresses in the target */
 	const u8 *loader;            /* position independent code; see target/entry.S */
 	u32 loader_size, loader_by_path;
-	bool by_path;                /* pidfd_getfd is known to be denied */
+	bool by_path;                /* the target can open our descriptors under /proc, or there is no other way */
+	struct boot_island island[BOOT_ISLANDS_MAX];
 };
 /* Where the loader was written, to be put back. */
+enum { LOADER_MAX = 320 };
 struct loader_place {
 	u64 at;
-	u8 bytes[512];
+	u8 bytes[LOADER_MAX];
 	u32 n;
 };
 enum start_result { START_OK, START_GONE, START_32BIT, START_FAILED };
 
-/* pid is at its exec event, seized by the calling thread. Leaves execve, starts the loader and detaches: the new image
- * maps the code segment and calls boot, or starts without. place.n stays 0 when nothing was written. *denied is set when
- * pidfd_getfd was refused. */
-enum start_result process_start_loader(pid_t pid, struct handover *h, u64 room, u32 room_size, struct loader_place *place,
+/* pid is at its exec event, seized by the calling thread. Starts the loader and detaches: the new image maps the code
+ * segment and calls boot, or starts without. place.n stays 0 when nothing was written. h->by_path is set when pidfd_getfd
+ * was refused. */
+enum start_result process_start_loader(pid_t pid, struct handover *h, u64 room, struct loader_place *place,
                                        char *why, u32 why_size);
 /* Detaches a thread that runs or sleeps: interrupts it first. */
 void process_release(pid_t tid);

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,22 +18,22 @@ enum { AT_COOKIE = ENV_SIZE - 8, BOOT_TIMEOUT_MS = 2000, WAIT_TRIES = 200 };
 
 /* The thread sleeps on the answer's word: /proc shows the system call and its first argument. It may be on its way. */
 static bool sleeps_for(const struct launch *l, const struct mail *m, pid_t pid, pid_t tid) {
-	char path[64], line[256], want[64];
+	char name[64], line[256], want[64];
 	u64 word = l->session.base + AT_TABLES + offsetof(struct tables, reply) + m->slot * sizeof(struct reply) +
 	           offsetof(struct reply, seq);
-	snprintf(path, sizeof path, "/proc/%d/task/%d/syscall", pid, tid);
+	snprintf(name, sizeof name, "task/%d/syscall", tid);
 	snprintf(want, sizeof want, "202 0x%llx ", (unsigned long long)word);
 	for (u32 i = 0; i < WAIT_TRIES; i++) {
-		FILE *f = fopen(path, "re");
-		if (!f)
+		if (process_proc(pid, name, line, sizeof line) <= 0)
 			return false;
-		bool got = fgets(line, sizeof line, f) != NULL;
-		fclose(f);
-		if (got && !strncmp(line, want, strlen(want)))
+		if (!strncmp(line, want, strlen(want)))
 			return true;
-		if (got && strncmp(line, "running", 7) && strncmp(line, "202 ", 4))
+		if (strncmp(line, "running", 7) && strncmp(line, "202 ", 4))
 			return false; /* in another call */
-		usleep(i < 20 ? 0 : 1000);
+		if (i < 20)
+			sched_yield();
+		else
+			usleep(1000);
 	}
 	return false;
 }
@@ -43,34 +44,30 @@ static bool has_cookie(const struct launch *l, const struct process *p) {
 }
 
 /* The number of a process or thread in its innermost namespace, from the NSpid line of its status; 0 = gone. */
-static pid_t inner_id(const char *path) {
-	char line[256];
+static pid_t inner_id(pid_t pid, const char *name) {
+	char status[4096];
 	long id = 0;
-	FILE *f = fopen(path, "re");
-	while (f && fgets(line, sizeof line, f))
-		if (!strncmp(line, "NSpid:", 6)) {
-			for (char *at = line + 6, *end;; at = end) {
-				long v = strtol(at, &end, 10);
-				if (end == at)
-					break;
-				id = v;
-			}
-			break;
-		}
-	if (f)
-		fclose(f);
+	char *at = process_proc(pid, name, status, sizeof status) > 0 ? strstr(status, "\nNSpid:") : NULL;
+	if (at)
+		at += 7;
+	for (char *end; at; at = end) {
+		long v = strtol(at, &end, 10);
+		if (end == at || memchr(at, '\n', (size_t)(end - at)))
+			break; /* the next line's */
+		id = v;
+	}
 	return (pid_t)id;
 }
 
 /* Our number of the thread whose number in its own namespace is tid; 0 = none. */
 static pid_t outer_tid(pid_t pid, pid_t tid) {
-	char path[64 + NAME_MAX];
+	char path[64];
 	pid_t found = 0;
 	snprintf(path, sizeof path, "/proc/%d/task", pid);
 	DIR *d = opendir(path);
 	for (struct dirent *e; d && !found && (e = readdir(d));) {
-		snprintf(path, sizeof path, "/proc/%d/task/%s/status", pid, e->d_name);
-		if (e->d_name[0] != '.' && inner_id(path) == tid)
+		snprintf(path, sizeof path, "task/%.20s/status", e->d_name);
+		if (e->d_name[0] != '.' && inner_id(pid, path) == tid)
 			found = (pid_t)strtol(e->d_name, NULL, 10);
 	}
 	if (d)
@@ -88,10 +85,8 @@ static bool find_asker(const struct launch *l, struct mail *m, struct process *p
 	DIR *d = opendir("/proc");
 	bool found = false;
 	for (struct dirent *e; d && !found && (e = readdir(d));) {
-		char path[64 + NAME_MAX];
 		pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
-		snprintf(path, sizeof path, "/proc/%s/status", e->d_name);
-		if (pid <= 0 || pid == m->pid || inner_id(path) != m->pid || process_open(p, pid))
+		if (pid <= 0 || pid == m->pid || inner_id(pid, "status") != m->pid || process_open(p, pid))
 			continue;
 		pid_t tid = has_cookie(l, p) ? outer_tid(pid, m->tid) : 0;
 		found = tid && sleeps_for(l, m, pid, tid);
@@ -111,23 +106,22 @@ static void boot(struct launch *l, struct booting *b, const struct mail *m) {
 	struct process p;
 	char path[160];
 	int err = process_open(&p, b->pid);
-	launch_path_of(b->pid, path, sizeof path);
 	if (!err) {
 		process_write(&p, b->place.at, b->place.bytes, b->place.n);
-		err = arrival_boot(l, m, &p);
+		err = arrival_boot(l, m, &p, b);
 		process_close(&p);
 	}
-	if (err)
+	if (err) {
+		launch_path_of(b->pid, path, sizeof path);
 		launch_unhooked(l, &l->report.unhooked_other, path, strerror(-err));
+	}
 }
 
 /* An image that has no cookie yet: known by the number under which it was started, and by its sleep. */
 static bool serve_boot(struct launch *l, const struct mail *m) {
 	for (u32 i = 0; i < l->booting.n; i++) {
 		struct booting b = l->booting.at[i];
-		char path[64];
-		snprintf(path, sizeof path, "/proc/%d/status", b.pid);
-		if ((b.pid != m->pid && inner_id(path) != m->pid) || !sleeps_for(l, m, b.pid, b.pid))
+		if ((b.pid != m->pid && inner_id(b.pid, "status") != m->pid) || !sleeps_for(l, m, b.pid, b.pid))
 			continue;
 		l->booting.at[i] = l->booting.at[--l->booting.n];
 		boot(l, &b, m);
@@ -145,6 +139,7 @@ void requests_expire(struct launch *l) {
 		if (!gone && launch_now_ms() - l->booting.at[i].since_ms < BOOT_TIMEOUT_MS)
 			continue;
 		launch_path_of(pid, path, sizeof path);
+		l->by_path_failed |= !gone && l->booting.at[i].by_path;
 		if (!gone && path[0])
 			launch_unhooked(l, &l->report.unhooked_other, path, "its memory or its filters leave no room for skep");
 		l->booting.at[i--] = l->booting.at[--l->booting.n];

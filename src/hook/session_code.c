@@ -10,7 +10,8 @@
  * Numbers that have the same programs share a routine. A number that has none, and that the machinery does not need,
  * gets none: its sites stay untouched.
  *
- * The whole segment is made in a buffer, and written to the file once. */
+ * The segment is made in place, through a mapping of the file that is writable here, executable nowhere, and gone before
+ * the first target starts. */
 #include "abi/dataplane.h"
 #include "hook/dataplane_image.h"
 #include "hook/routines.h"
@@ -22,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum { PAGE = 4096, CODE_ALIGN = 64, FSGSBASE_BIT = 2 };
@@ -192,7 +194,7 @@ static int put_table(struct builder *b, const struct engine_map *m, u64 *at) {
 }
 
 static int put_maps(struct builder *b) {
-	u32 off;
+	u32 off = 0;
 	int err = 0;
 	for (u32 i = 0; !err && i < b->maps; i++) {
 		err = take_code(b, sizeof(struct map), &off);
@@ -463,20 +465,21 @@ static int build(struct builder *b) {
 	b->block->own[0] = (struct run_range){s->base, s->base + CODE_SIZE};
 	b->block->own[1] = (struct run_range){s->areas, s->next_area};
 	b->block->own_n = ARRAY_SIZE(b->block->own);
-	err = session_write_code(s, 0, b->code, s->code_used);
-	return err ? say(b->error, err, "the code segment cannot be written") : 0;
+	return 0;
 }
 
 int session_build(struct session_state *s, const struct launch_prog *progs, u32 n, char *error) {
 	if (n > SESSION_PROGS_MAX)
 		return say(error, -E2BIG, "too many programs for one launch");
 	struct builder *b = calloc(1, sizeof *b);
-	u8 *code = calloc(1, CODE_SIZE);
-	int err = b && code ? 0 : say(error, -ENOMEM, "the session");
+	u8 *code = mmap(NULL, CODE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, s->code_fd, 0);
+	int err = b && code != MAP_FAILED ? 0 : say(error, -ENOMEM, "the session");
 	if (!err) {
-		*b = (struct builder){.s = s, .progs = progs, .progs_n = n, .error = error, .code = code};
+		b->s = s, b->progs = progs, b->progs_n = n, b->error = error, b->code = code;
 		err = build(b);
 	}
-	free(code), free(b);
+	if (code != MAP_FAILED)
+		munmap(code, CODE_SIZE);
+	free(b);
 	return err;
 }

@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,65 +31,92 @@ static void forget(struct launch *l, pid_t tid) {
 
 /* Filters in force in a process: the Seccomp_filters line of its status, "" when the kernel does not tell. */
 static void filters_of(pid_t pid, char *to, u32 room) {
-	char path[64], line[128];
-	snprintf(path, sizeof path, "/proc/%d/status", pid);
-	FILE *f = fopen(path, "re");
+	char status[4096];
+	const char *at = process_proc(pid, "status", status, sizeof status) > 0 ? strstr(status, "\nSeccomp_filters:") : NULL;
 	to[0] = 0;
-	while (f && fgets(line, sizeof line, f))
-		if (!strncmp(line, "Seccomp_filters:", 16))
-			snprintf(to, room, "%.20s", line + 16);
-	if (f)
-		fclose(f);
+	if (at)
+		snprintf(to, room, "%.*s", (int)MIN(strcspn(at + 17, "\n"), (size_t)20), at + 17);
 }
 
 /* A filter of the program's own may kill on the calls of the loader. */
 static bool has_own_filter(struct launch *l, pid_t pid) {
 	char here[24];
-	if (!l->skep_filters[0])
+	if (!l->filters_known)
 		filters_of(getpid(), l->skep_filters, sizeof l->skep_filters);
+	l->filters_known = true;
 	filters_of(pid, here, sizeof here);
 	return strcmp(here, l->skep_filters) != 0;
 }
 
-static void start_image(struct launch *l, pid_t pid, const char *path) {
-	struct auxv v;
-	char why[200] = "it cannot be inspected";
+static bool same_link(pid_t pid, const char *name) {
+	char path[64], here[128] = "", there[128] = "";
+	snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+	ssize_t n = readlink(path, there, sizeof there - 1);
+	snprintf(path, sizeof path, "/proc/self/%s", name);
+	return n > 0 && readlink(path, here, sizeof here - 1) == n && !memcmp(here, there, (size_t)n);
+}
+
+/* Could the target open our descriptors under /proc? It must be the same user in the same namespaces with the same root. */
+static bool same_world(pid_t pid) {
+	char path[64];
+	struct stat st;
+	snprintf(path, sizeof path, "/proc/%d/mem", pid); /* belongs to the effective user, or to root when that is protected */
+	return !stat(path, &st) && st.st_uid == geteuid() && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1 && same_link(pid, "root") &&
+	       same_link(pid, "ns/mnt") && same_link(pid, "ns/pid") && same_link(pid, "ns/user");
+}
+
+static enum start_result start_image(struct launch *l, struct booting *b, char *why, u32 why_size) {
 	u32 start = (u32)dataplane_offset("loader_start"), size = (u32)dataplane_offset("loader_end") - start, unused;
 	struct handover h = {.fds = l->session.fds, .fds_n = l->session.fds_n, .window = l->session.base,
 	                     .code_size = CODE_SIZE, .boot = l->session.base + l->session.boot,
 	                     .loader = dataplane_bytes(&unused) + start, .loader_size = size,
-	                     .loader_by_path = (u32)dataplane_offset("loader_path_start") - start, .by_path = l->by_path};
+	                     .loader_by_path = (u32)dataplane_offset("loader_path_start") - start,
+	                     .by_path = l->by_path_only || (!l->by_path_failed && same_world(b->pid))};
+	int err = arrival_plan(l, b);
+	if (err || !b->room) {
+		snprintf(why, why_size, "%s", err ? strerror(-err) : "there is no room for the loader");
+		ptrace(PTRACE_DETACH, b->pid, 0, 0);
+		return err == -ENOEXEC ? START_32BIT : START_FAILED;
+	}
+	arrival_islands(l, b, h.island);
+	bool by_path = h.by_path;
+	enum start_result got = process_start_loader(b->pid, &h, b->room, &b->place, why, why_size);
+	l->by_path_only |= h.by_path && !by_path;
+	b->by_path = h.by_path;
+	return got;
+}
+
+static void boot_image(struct launch *l, pid_t pid) {
+	char path[160], why[200] = "";
 	struct booting *b = vec_push(&l->booting);
-	struct loader_place place = {0};
-	u64 room = b && !process_auxv(pid, &v) ? arrival_room(pid, &v, size) : 0;
-	enum start_result got = START_FAILED;
-	if (room)
-		got = process_start_loader(pid, &h, room, size, &place, why, sizeof why);
-	else
+	if (!b) {
 		ptrace(PTRACE_DETACH, pid, 0, 0);
-	l->by_path = h.by_path;
-	if (b && got == START_OK)
-		*b = (struct booting){pid, launch_now_ms(), place};
-	else if (b)
-		l->booting.n--;
+		return;
+	}
+	b->pid = pid, b->since_ms = launch_now_ms();
+	enum start_result got = start_image(l, b, why, sizeof why);
+	if (got == START_OK)
+		return;
+	l->booting.n--;
+	launch_path_of(pid, path, sizeof path);
 	if (got == START_32BIT)
-		launch_unhooked(l, &l->report.unhooked_32bit, path, "it is a 32-bit program");
+		launch_unhooked(l, &l->report.unhooked_32bit, path, "it is no 64-bit program");
 	else if (got == START_FAILED)
 		launch_unhooked(l, &l->report.unhooked_other, path, why);
 }
 
 static void at_exec(struct launch *l, pid_t pid) {
 	char path[160];
-	launch_path_of(pid, path, sizeof path);
 	pthread_mutex_lock(&l->lock);
 	l->report.execs++;
 	l->started |= pid == l->child;
 	pthread_cond_broadcast(&l->changed);
 	pthread_mutex_unlock(&l->lock);
 	if (!has_own_filter(l, pid)) {
-		start_image(l, pid, path);
+		boot_image(l, pid);
 		return;
 	}
+	launch_path_of(pid, path, sizeof path);
 	ptrace(PTRACE_DETACH, pid, 0, 0);
 	launch_unhooked(l, &l->report.unhooked_other, path, "it runs under a seccomp filter of its own");
 }
@@ -140,17 +169,20 @@ static void at_end(struct launch *l, pid_t pid, int status) {
 	pthread_mutex_unlock(&l->lock);
 }
 
+static void take_status(struct launch *l, pid_t pid, int status) {
+	if (WIFSTOPPED(status))
+		at_stop(l, pid, status);
+	else
+		at_end(l, pid, status);
+}
+
 /* One event of one process, if there is any. */
 static bool take_event(struct launch *l, pid_t pid) {
 	int status;
 	pid_t got = waitpid(pid, &status, WNOHANG | __WALL);
-	if (got <= 0)
-		return false;
-	if (WIFSTOPPED(status))
-		at_stop(l, got, status);
-	else
-		at_end(l, got, status);
-	return true;
+	if (got > 0)
+		take_status(l, got, status);
+	return got > 0;
 }
 
 /* Waits for those that are ours to wait for, and for nobody else's children. */
@@ -208,18 +240,22 @@ static int find_command(const struct launch_opts *o, char *path, u32 room) {
 	return err;
 }
 
-/* Waits until the child has left the pipe: by its exec, or with the reason why there was none. */
+/* The pipe ends with the child's exec, or says why there was none. A seized child stops at its exec, or ends. */
 static int await_exec(struct launch *l, int failed) {
-	int why = 0;
-	fcntl(failed, F_SETFL, O_NONBLOCK);
+	int why = 0, status;
+	while (l->tracees.n && !l->child_ended) {
+		pid_t got = waitpid(l->child, &status, __WALL);
+		if (got == l->child)
+			take_status(l, got, status);
+		else if (errno != EINTR)
+			break;
+	}
 	for (;;) {
 		ssize_t n = read(failed, &why, sizeof why);
 		if (n == sizeof why)
 			return -why;
-		if (n == 0 || l->child_ended)
+		if (n >= 0 || errno != EINTR)
 			return 0;
-		stops_reap(l);
-		usleep(100);
 	}
 }
 
@@ -253,7 +289,8 @@ static int fork_child(struct launch *l, const char *path, bool seize) {
 	}
 	close(go[1]);
 	if (!err && (err = await_exec(l, failed[0]))) {
-		waitpid(l->child, NULL, __WALL);
+		if (!l->child_ended)
+			waitpid(l->child, NULL, __WALL);
 		snprintf(l->start_problem, sizeof l->start_problem, "%.150s cannot be executed: %s", path, strerror(-err));
 	}
 	close(failed[0]);

@@ -17,6 +17,12 @@ static bool map_private(void) {
 	       map_at(at_env, ENV_SIZE, PROT_RW, MAP_PRIVATE_ANONYMOUS, -1, 0);
 }
 
+/* Reserves the place first: mremap would replace what stands there. skep looks at the result. */
+static void map_island(const struct boot_island *i) {
+	if (map_at(i->at, i->size, 0, MAP_PRIVATE_ANONYMOUS, -1, 0))
+		target_syscall(__NR_mremap, i->from, 0, i->size, 3 /* MREMAP_MAYMOVE | MREMAP_FIXED */, i->at, 0);
+}
+
 /* Opens skep's other descriptors by path: text of a number behind the prefix. */
 static s64 open_number(struct boot_frame *frame, u32 number, bool writable) {
 	char digits[12];
@@ -44,6 +50,8 @@ void boot(struct boot_frame *frame) {
 	for (u32 i = 0; i < session.fds; i++)
 		if (frame->fd[i] >= 0)
 			target_syscall3(__NR_close, frame->fd[i], 0, 0);
+	for (u32 i = 0; ok && i < BOOT_ISLANDS_MAX && frame->island[i].size; i++)
+		map_island(&frame->island[i]);
 	if (ok)
 		mail_ask(ASK_BOOT, frame->entry, 0, 0, 0, 0);
 }

@@ -54,6 +54,10 @@ enum session_feature {
 	FEATURE_TASK = 2,     /* some program asks for the thread: keep the cache */
 };
 enum { SESSION_BYTES = 24 + 32 + 256 + BOOT_MAPS_MAX * 32 };
+enum { BOOT_ISLANDS_MAX = 8 };
+struct boot_island { /* pages of the code segment that are to stand at another address as well */
+	u64 at, from, size;
+};
 /* Lies below the stack pointer of the new image; skep writes it, the loader (loader.S) and boot() read it. Its first part
  * is where the kernel puts a message with descriptors. */
 struct boot_frame {
@@ -68,6 +72,7 @@ struct boot_frame {
 	u64 by_path;        /* skep's descriptors must be opened: path is "/proc/PID/fd/" and the number goes behind it */
 	u64 path_n;
 	char path[64];
+	struct boot_island island[BOOT_ISLANDS_MAX]; /* to be mapped; size 0 ends the list */
 };
 /* Offsets for loader.S. */
 enum {
