@@ -4,8 +4,10 @@
 #include "abi/image.h"
 #include "abi/run.h"
 
-/* Makes an image (malloc'ed, freed by image_free) that owns a copy of the xlated program. 0 or negative errno; -E2BIG for
- * a program whose code would not fit 2 GiB. jit = false leaves code NULL. */
+/* Makes an image (malloc'ed, freed by image_free) that owns a copy of the xlated program; x->maps stay the caller's.
+ * 0 or negative errno: -E2BIG, a program whose code would not fit 2 GiB; -EOPNOTSUPP, something that no engine here runs (a
+ * helper without entry point, a kernel function, an arena), or jit on a machine without a backend; -EINVAL, not a
+ * program. jit = false leaves code NULL. */
 int image_build(const struct xlated *x, u32 flags, bool jit, struct image **out);
 void image_free(struct image *image);
 

@@ -56,6 +56,15 @@ static bool plausible(const struct xlated *x) {
 	return true;
 }
 
+/* The machine that this library runs on, or NULL when there is no backend for it: the interpreter remains. */
+static const struct jit_machine *host_machine(void) {
+#if defined(__x86_64__)
+	return &jit_x64;
+#else
+	return NULL;
+#endif
+}
+
 int image_build(const struct xlated *x, u32 flags, bool jit, struct image **out) {
 	*out = NULL;
 	if (!plausible(x))
@@ -66,8 +75,9 @@ int image_build(const struct xlated *x, u32 flags, bool jit, struct image **out)
 	image->flags = flags;
 	image->xlated = copy_xlated(x);
 	int r = image->xlated ? interp_decode(image) : -ENOMEM;
+	const struct jit_machine *m = host_machine();
 	if (!r && jit)
-		r = jit_compile(image, &jit_x64, jit_x64.features());
+		r = m ? jit_compile(image, m, m->features()) : -EOPNOTSUPP;
 	if (r) {
 		image_free(image);
 		return r;

@@ -133,7 +133,54 @@ static void stack(void) {
 	EXPECT_RUN(3, memory, 8, I(ST64, false, 10, 0, -8, 1), K(MOV64, 1, 2),
 	           insn_encode(OP_ATOMIC_ADD64, false, 10, 1, -8, 0), LDX(LDX64, 0, 10, -8), EXIT());
 }
+/* Loads that may find nothing: through the helper, zero where it fails, everything else kept. */
+static u64 probe_read(DP_ARGS) {
+	ASSERT((uintptr_t)__builtin_frame_address(0) % 16 == 0 && run->cpu == 3);
+	if (r3 < 4096) {
+		memset((void *)r1, 0, r2);
+		return (u64)-14;
+	}
+	memcpy((void *)r1, (const void *)r3, r2);
+	return 0;
+}
+static void probes(void) {
+	static const enum bpf_op rows[] = {OP_LDX8, OP_LDX16, OP_LDX32, OP_LDX64, OP_LDXS8, OP_LDXS16, OP_LDXS32};
+	test_dp[DP_helper_probe_read_kernel] = probe_read;
+	for (u32 k = 0; k < ARRAY_SIZE(rows); k++)
+		for (u32 d = 0; d < 6; d++)
+			for (u32 bad = 0; bad < 2; bad++) {
+				/* r0 … r5 hold 1 … 32, r6 the address; all but d survive */
+				struct bpf_insn insns[32];
+				struct test_prog p;
+				struct image *image;
+				u32 n = 0, at;
+				fill();
+				insns[n++] = bad ? K(MOV64, 6, 8) : X(MOV64, 6, 1);
+				for (u32 r = 0; r < 6; r++)
+					insns[n++] = K(MOV64, r, 1 << r);
+				at = n;
+				insns[n++] = insn_encode(rows[k], false, (u8)d, 6, 24, 0);
+				insns[n++] = STX(STX64, 10, -8, d);
+				insns[n++] = K(MOV64, d, 1 << d);
+				for (u32 r = 1; r < 6; r++)
+					insns[n++] = X(ADD64, 0, r);
+				insns[n++] = LDX(LDX64, 1, 10, -8);
+				insns[n++] = X(ADD64, 0, 1);
+				insns[n++] = EXIT();
+				u64 m = memory[3], want[] = {(u8)m, (u16)m, (u32)m, m, (u64)(s8)m, (u64)(s16)m, (u64)(s32)m};
+				test_prog(&p, insns, n);
+				p.facts[at].probe = 1;
+				if (!test_build(&p, 0, &image)) {
+					struct skep_run run = test_run();
+					EXPECT_EQ(test_interp(image, memory, &run), 63 + (bad ? 0 : want[k]));
+					EXPECT_EQ(test_jit(image, memory, &run), 63 + (bad ? 0 : want[k]));
+					image_free(image);
+				}
+				test_prog_free(&p);
+			}
+}
 int main(void) {
+	RUN(probes);
 	RUN(loads);
 	RUN(stores);
 	RUN(atomics);

@@ -91,11 +91,9 @@ u32 code_literal(struct code *c, u16 kind, u16 index) {
 	return c->literals.n - 1;
 }
 
-void code_line(struct code *c, u32 insn) {
+void code_line_new(struct code *c, u32 insn) {
 	if (c->lines.n) {
 		struct line_place *last = &c->lines.at[c->lines.n - 1];
-		if (last->insn == insn)
-			return;
 		if (last->place.pos == c->n && last->place.fixups == c->fixups.n) {
 			last->insn = insn;
 			return;

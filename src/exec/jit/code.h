@@ -89,7 +89,12 @@ void code_fix(struct code *c, enum fixup_kind kind, u8 arg, u32 target);
 void code_reloc(struct code *c, const u8 *end, u16 kind, u16 index, u64 addend);
 /* Index of a literal: one 8-byte relocated word behind the code, shared by all who ask for the same. */
 u32 code_literal(struct code *c, u16 kind, u16 index);
-void code_line(struct code *c, u32 insn);
+void code_line_new(struct code *c, u32 insn);
+/* What is emitted from here on belongs to the instruction. */
+static inline void code_line(struct code *c, u32 insn) {
+	if (!c->lines.n || c->lines.at[c->lines.n - 1].insn != insn)
+		code_line_new(c, insn);
+}
 
 /* Final code into image->code, relocs, lines. label_off receives the offsets of labels [0, n). 0, -ENOMEM, -E2BIG. */
 int code_assemble(struct code *c, const struct code_machine *m, struct image *image, u32 *label_off, u32 n);

@@ -52,7 +52,7 @@ static void jit_free(struct jit *j) {
  * at a time and the depth is bounded (RUN_STACK_FRAMES_MAX), so that few rounds suffice; a round too few is found out. */
 static void find_aborts(struct jit *j) {
 	const struct xlated *x = j->x;
-	bool changed = true;
+	bool changed = x->subprogs_n > 1; /* nobody calls the program itself */
 	while (changed) {
 		changed = false;
 		for (u32 s = 0; s < x->subprogs_n; s++) {

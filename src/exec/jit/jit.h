@@ -66,7 +66,13 @@ struct jit {
 	u16 live_now; /* registers live after the last instruction built */
 	int error;
 };
-enum mark { MARK_LEADER = 1, MARK_BACK_TARGET = 2, MARK_SECOND_SLOT = 4 };
+enum mark {
+	MARK_LEADER = 1,
+	MARK_BACK_TARGET = 2, /* of a backward jump */
+	MARK_SECOND_SLOT = 4,
+	MARK_BACK_JUMP = 8,
+	MARK_STACK = 16,      /* loads or stores relative to r10 */
+};
 
 /* A machine: registers, function frames, one operation to code. */
 struct jit_machine {

@@ -61,7 +61,7 @@ static u16 regs_of_atomic(const struct bpf_insn *insn, u16 *writes) {
 	return d | s | (insn->imm == BPF_CMPXCHG ? 1 : 0);
 }
 
-void insn_regs(const struct bpf_insn *insn, u16 *reads, u16 *writes) {
+static inline void regs_of(const struct bpf_insn *insn, u16 *reads, u16 *writes) {
 	u32 uses = uses_of_code[insn->code], d = insn->dst_reg, s = insn->src_reg;
 	STATIC_ASSERT(READS_DST == 1 << 6 && READS_SRC == 1 << 7 && READS_R0 == 1 << 8 && WRITES_DST == 1 << 9, "shifts");
 	*reads = (u16)((uses >> 6 & 1) << d | (uses >> 7 & 1) << s | (uses >> 8 & 1));
@@ -70,6 +70,10 @@ void insn_regs(const struct bpf_insn *insn, u16 *reads, u16 *writes) {
 		*reads = regs_of_atomic(insn, writes);
 	else if (unlikely(insn->code == (BPF_JMP | BPF_CALL)))
 		*reads = R1_R5, *writes = R1_R5 | 1;
+}
+
+void insn_regs(const struct bpf_insn *insn, u16 *reads, u16 *writes) {
+	regs_of(insn, reads, writes);
 }
 
 u32 meter_cost(const struct xlated *x, u32 i) {
@@ -108,21 +112,22 @@ static void note_stack(struct jit *j, struct stack_use *use, const struct bpf_in
 static void note_needs(struct jit *j, const struct bpf_insn *insn, u32 i) {
 	struct jfunc *f = &j->f;
 	u16 reads, writes;
-	insn_regs(insn, &reads, &writes);
+	regs_of(insn, &reads, &writes);
 	j->regs[i] = (struct insn_use){reads, writes};
 	f->regs |= reads | writes;
+	if (reads & 1 << JREG_FP && is_mem(insn) && mem_base(insn) == JREG_FP)
+		j->mark[i] |= MARK_STACK;
 	if (j->x->facts[i].probe)
 		f->probes = f->calls_helper = f->uses_run = true;
-	if (BPF_CLASS(insn->code) == BPF_ALU || BPF_CLASS(insn->code) == BPF_ALU64 || BPF_CLASS(insn->code) == BPF_LDX) {
-		f->frame_escapes |= reads >> JREG_FP & 1 && !(is_mem(insn) && insn->src_reg == JREG_FP);
+	if (reads & 1 << JREG_FP && !(j->mark[i] & MARK_STACK))
+		f->frame_escapes = true;
+	u8 class = BPF_CLASS(insn->code);
+	if (class == BPF_ALU || class == BPF_ALU64 || class == BPF_LDX)
 		return;
-	}
 	if (BPF_CLASS(insn->code) == BPF_STX && BPF_MODE(insn->code) == BPF_ATOMIC) {
 		u32 op = insn->imm;
 		f->fetch_loops |= op == (BPF_AND | BPF_FETCH) || op == (BPF_OR | BPF_FETCH) || op == (BPF_XOR | BPF_FETCH);
 	}
-	if (reads & 1 << JREG_FP && !(is_mem(insn) && mem_base(insn) == JREG_FP))
-		f->frame_escapes = true;
 	if (BPF_CLASS(insn->code) == BPF_STX && insn->src_reg == JREG_FP)
 		f->frame_escapes = true;
 	if (insn->code == (BPF_JMP | BPF_CALL)) {
@@ -161,6 +166,7 @@ static int mark_targets(struct jit *j) {
 		if (t < f->start || t >= f->end)
 			return -EINVAL;
 		j->mark[t] |= MARK_LEADER | (t <= i ? MARK_BACK_TARGET : 0);
+		j->mark[i] |= t <= i ? MARK_BACK_JUMP : 0;
 	}
 	return 0;
 }
@@ -198,12 +204,13 @@ static void choose_slots(struct jit *j) {
 	struct stack_use use = {0};
 	u32 depth = 0;
 	for (u32 i = f->start; i < f->end; i++) {
-		const struct bpf_insn *insn = &j->x->insns[i];
+		if (likely(!(j->mark[i] & (MARK_BACK_TARGET | MARK_STACK | MARK_BACK_JUMP))))
+			continue;
 		if (j->mark[i] & MARK_BACK_TARGET)
 			depth = MIN(depth + 1, 4u);
-		if (is_mem(insn) && mem_base(insn) == JREG_FP && !(j->mark[i] & MARK_SECOND_SLOT))
-			note_stack(j, &use, insn, 1u << 3 * depth);
-		if (is_jump(insn) && jump_target(insn, i) <= i && depth)
+		if (j->mark[i] & MARK_STACK)
+			note_stack(j, &use, &j->x->insns[i], 1u << 3 * depth);
+		if (j->mark[i] & MARK_BACK_JUMP && depth)
 			depth--;
 	}
 	if (f->frame_escapes)
@@ -241,7 +248,7 @@ static u32 add_block(struct jit *j, u32 start) {
 static inline struct insn_use use_of(const struct jit *j, u32 i) {
 	const struct bpf_insn *insn = &j->x->insns[i];
 	struct insn_use use = j->regs[i];
-	if (likely(!j->f.slots) || !is_mem(insn) || mem_base(insn) != JREG_FP)
+	if (likely(!(j->mark[i] & MARK_STACK)))
 		return use;
 	u8 slot = slot_of(j, insn);
 	if (slot == JREG_NONE)
