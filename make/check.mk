@@ -43,3 +43,15 @@ check-kernel:
 	@rm -f $(TOTALS).kernel
 	@$(MAKE) --no-print-directory -j$$(nproc) kernel-build
 	@test/harness --totals $(TOTALS).kernel --timeout 1200 $(KERNEL_PROGRAMS)
+
+# Figures. Each benchmark interleaves its contestants in one process and prints the spread; none is a test.
+.PHONY: bench
+bench:
+	@tools/deps
+	@for b in jit map verify hook; do \
+		if $(MAKE) -s --no-print-directory -n bench-$$b >/dev/null 2>&1; then echo "== bench-$$b"; $(MAKE) -s --no-print-directory bench-$$b || exit 1; fi; done
+
+.PHONY: fuzz
+fuzz:
+	@for f in isa exec elf bpf soundness; do \
+		if $(MAKE) -s --no-print-directory -n fuzz-$$f >/dev/null 2>&1; then echo "== fuzz-$$f"; $(MAKE) -s --no-print-directory fuzz-$$f || exit 1; fi; done
