@@ -196,6 +196,31 @@ static void targets(void) {
 		}
 }
 
+/* Commands that people run: what was counted for every process of theirs is what the kernel counted. */
+static void commands(void) {
+	static char *const lines[][6] = {
+	    {"ls", "-la", "/usr/lib"},
+	    {"busybox", "ls", "-la", "/usr/bin"},
+	    {"python3", "-c", "import threading as t; x = [t.Thread(target=lambda: [open('/dev/null').close() for _ in range(500)]) "
+	                      "for _ in range(8)]; [i.start() for i in x]; [i.join() for i in x]"},
+	    {"bash", "-c", "for i in $(seq 100); do echo $i | cat > /dev/null; done"},
+	    {"sh", "-c", "tar cf - /usr/share/doc/bash 2> /dev/null | gzip | wc -c"},
+	};
+	for (u32 i = 0; i < ARRAY_SIZE(lines); i++) {
+		char label[64];
+		snprintf(label, sizeof label, "%s as the kernel counts", lines[i][0]);
+		test_bad = 0;
+		if (!oracle) {
+			SKIP(label, "bpf() is not permitted here");
+			continue;
+		}
+		EXPECT_EQ(run((char **)lines[i], enter_all), 0);
+		check_oracle(lines[i][0]);
+		printf("# %s: %llu processes\n", lines[i][0], (unsigned long long)last.processes);
+		test_report(label);
+	}
+}
+
 int main(int argc, char **argv) {
 	folder = argc > 1 ? argv[1] : ".";
 	make_map();
@@ -203,5 +228,6 @@ int main(int argc, char **argv) {
 	if (!oracle)
 		SKIP("comparison with the kernel", "bpf() is not allowed here");
 	targets();
+	commands();
 	return test_end();
 }
