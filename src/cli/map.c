@@ -73,40 +73,6 @@ static void describe_text(const json_t *o) {
 		printf("frozen\n");
 }
 
-static int show_one(struct cli *cli, u32 id, int fd, void *owner) {
-	json_t *o = describe(cli, fd);
-	if (o && owner)
-		json_array_append(owner, o);
-	else if (o)
-		describe_text(o);
-	json_decref(o);
-	return 0;
-}
-
-static int show(struct cli *cli, struct words *w) {
-	if (!cli_engine(cli))
-		return EXIT_CANNOT;
-	if (!w->n) {
-		json_t *list = cli->json ? json_array() : NULL;
-		object_each(cli, BPF_MAP_GET_NEXT_ID, BPF_MAP_GET_FD_BY_ID, show_one, list);
-		if (list)
-			out_json(list, cli->pretty);
-		return EXIT_YES;
-	}
-	int fd = object_map(cli, w);
-	if (fd < 0)
-		return -fd;
-	json_t *o = describe(cli, fd);
-	engine_close(cli->engine, fd);
-	if (!o)
-		return cli_error(cli, NULL, "the map cannot be described");
-	if (cli->json)
-		out_json(o, cli->pretty);
-	else
-		describe_text(o), json_decref(o);
-	return EXIT_YES;
-}
-
 /* ---- bytes on the command line ------------------------------------------------------------------------------------ */
 
 /* size bytes: decimal or 0x… each, all hexadecimal after the word hex. Or one number that fits, for sizes 1, 2, 4, 8. */
@@ -428,7 +394,7 @@ int cmd_map(struct cli *cli, int argc, char **argv) {
 		return parsed;
 	struct words w = {a.word, a.words_n};
 	if (!w.n || words_eat(&w, "show") || words_eat(&w, "list"))
-		return show(cli, &w);
+		return object_show(cli, &w, true, describe, describe_text);
 	if (words_eat(&w, "create"))
 		return create(cli, &w);
 	for (u32 i = 0; i < ARRAY_SIZE(actions); i++) {

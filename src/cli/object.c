@@ -1,5 +1,11 @@
-/* Finding objects by what the user calls them, and reading what they hold. */
+/* Finding objects by what the user calls them, and reading what they hold.
+ *
+ * id and pinned open one object; name and tag look at all and must match exactly one: an ambiguous name is an error that
+ * says so, never a guess. Ids are walked as bpf(2) walks them: next id, then a descriptor; an object that went away in
+ * between is passed over. Descriptors come from the engine and go back to it (engine_close): with an engine that hands out
+ * handles instead of descriptors, close(2) would close something else. */
 #include "cli/object.h"
+#include "cli/out/out.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,4 +189,50 @@ int object_prog(struct cli *cli, struct words *w) {
 }
 int object_map(struct cli *cli, struct words *w) {
 	return object_fd(cli, w, true);
+}
+
+/* ---- show -------------------------------------------------------------------------------------------------------- */
+
+struct showing {
+	json_t *list; /* JSON mode */
+	object_describe_fn *describe;
+	object_text_fn *text;
+};
+
+static int show_one(struct cli *cli, u32 id, int fd, void *owner) {
+	struct showing *s = owner;
+	json_t *o = s->describe(cli, fd);
+	if (o && s->list)
+		json_array_append(s->list, o);
+	else if (o)
+		s->text(o);
+	json_decref(o);
+	return 0;
+}
+
+int object_show(struct cli *cli, struct words *w, bool is_map, object_describe_fn *describe, object_text_fn *text) {
+	struct showing s = {.describe = describe, .text = text};
+	if (!cli_engine(cli))
+		return EXIT_CANNOT;
+	if (!w->n) {
+		s.list = cli->json ? json_array() : NULL;
+		object_each(cli, is_map ? BPF_MAP_GET_NEXT_ID : BPF_PROG_GET_NEXT_ID,
+		            is_map ? BPF_MAP_GET_FD_BY_ID : BPF_PROG_GET_FD_BY_ID, show_one, &s);
+		if (s.list)
+			out_json(s.list, cli->pretty);
+		return EXIT_YES;
+	}
+	int fd = object_fd(cli, w, is_map);
+	if (fd < 0)
+		return -fd;
+	json_t *o = describe(cli, fd);
+	engine_close(cli->engine, fd);
+	if (!o)
+		return cli_error(cli, NULL, "the %s cannot be described", is_map ? "map" : "program");
+	if (cli->json)
+		out_json(json_incref(o), cli->pretty);
+	else
+		text(o);
+	json_decref(o);
+	return EXIT_YES;
 }

@@ -28,6 +28,11 @@ const struct btf *object_btf(struct cli *cli, u32 btf_id); /* NULL: none; btf_pu
 /* Calls fn with the id and a descriptor of every program or map. fn returns non-zero to stop. */
 int object_each(struct cli *cli, u32 next_cmd, u32 fd_cmd, int (*fn)(struct cli *, u32 id, int fd, void *), void *owner);
 
+/* show: one object, or all: as JSON, or each as text. */
+typedef json_t *object_describe_fn(struct cli *cli, int fd);
+typedef void object_text_fn(const json_t *described);
+int object_show(struct cli *cli, struct words *w, bool is_map, object_describe_fn *describe, object_text_fn *text);
+
 /* The entries of a map, copied out: the reader never holds anything in the map. value has nr_cpus parts of
  * round_up(value_size, 8) for per-CPU types. */
 struct map_entry {

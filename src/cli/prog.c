@@ -97,41 +97,6 @@ static void prog_text(const json_t *o) {
 		printf("\tbtf_id %lld\n", (long long)number(o, "btf_id"));
 }
 
-static int show_one(struct cli *cli, u32 id, int fd, void *owner) {
-	json_t *o = prog_json(cli, fd);
-	if (o && owner)
-		json_array_append(owner, o);
-	else if (o)
-		prog_text(o);
-	json_decref(o);
-	return 0;
-}
-
-static int show(struct cli *cli, struct words *w) {
-	json_t *list = cli->json ? json_array() : NULL;
-	if (!cli_engine(cli))
-		return EXIT_CANNOT;
-	if (w->n) {
-		int fd = object_prog(cli, w);
-		if (fd < 0)
-			return -fd;
-		json_t *o = prog_json(cli, fd);
-		engine_close(cli->engine, fd);
-		if (!o)
-			return cli_error(cli, NULL, "the program cannot be described");
-		if (cli->json)
-			out_json(json_incref(o), cli->pretty);
-		else
-			prog_text(o);
-		json_decref(o);
-		return EXIT_YES;
-	}
-	object_each(cli, BPF_PROG_GET_NEXT_ID, BPF_PROG_GET_FD_BY_ID, show_one, list);
-	if (list)
-		out_json(list, cli->pretty);
-	return EXIT_YES;
-}
-
 /* ---- load and pin ------------------------------------------------------------------------------------------------ */
 
 static int pin_failed(struct cli *cli, const char *path, int error) {
@@ -257,7 +222,7 @@ int cmd_prog(struct cli *cli, int argc, char **argv) {
 		return parsed;
 	struct words w = {a.word, a.words_n};
 	if (!w.n || words_eat(&w, "show") || words_eat(&w, "list"))
-		return show(cli, &w);
+		return object_show(cli, &w, false, prog_json, prog_text);
 	if (words_eat(&w, "dump"))
 		return prog_dump(cli, &w);
 	if (!strcmp(w.at[0], "loadall"))
