@@ -238,7 +238,7 @@ static void kill_everywhere(u32 type, u32 present, const struct op *op) {
 		printf("# %s with %u keys, type %u, step %u\n", op->name, present, type, steps);
 	free(last);
 	free(first);
-	munmap(copy.area, round_up(copy.area_size, 4096) + 4096);
+	fixture_unmap(copy.area, copy.area_size);
 	fixture_free(&f);
 }
 static const struct op ops_to_kill[] = {

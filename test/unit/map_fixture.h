@@ -14,14 +14,20 @@ struct fixture {
 	struct run_env env;
 	struct skep_run run;
 };
+/* Shared memory with pages before and behind it that fault. */
 static inline u8 *fixture_memory(u64 size) {
 	if (!size)
 		return NULL;
 	size = round_up(size, 4096);
-	u8 *p = mmap(NULL, size + 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (p == MAP_FAILED || mmap(p, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_ANONYMOUS, -1, 0) != p)
+	u8 *p = mmap(NULL, size + 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED ||
+	    mmap(p + 4096, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_ANONYMOUS, -1, 0) != p + 4096)
 		abort();
-	return p;
+	return p + 4096;
+}
+static inline void fixture_unmap(u8 *p, u64 size) {
+	if (p)
+		munmap(p - 4096, round_up(size, 4096) + 8192);
 }
 static inline int fixture_make(struct fixture *f, u32 type, u32 key, u32 value, u32 entries, u32 flags, u32 cpus) {
 	memset(f, 0, sizeof *f);
@@ -38,10 +44,8 @@ static inline int fixture_make(struct fixture *f, u32 type, u32 key, u32 value, 
 	return f->ops->init(&f->map);
 }
 static inline void fixture_free(struct fixture *f) {
-	if (f->map.area)
-		munmap(f->map.area, round_up(f->map.area_size, 4096) + 4096);
-	if (f->map.data)
-		munmap(f->map.data, round_up(f->map.data_size, 4096) + 4096);
+	fixture_unmap(f->map.area, f->map.area_size);
+	fixture_unmap(f->map.data, f->map.data_size);
 }
 /* A generator of test input, the same in every run of a test. */
 static inline u64 fixture_random(u64 *state) {
@@ -51,5 +55,4 @@ static inline u64 fixture_random(u64 *state) {
 	x = (x ^ x >> 27) * 0x94d049bb133111ebull;
 	return x ^ x >> 31;
 }
-#define CALL(f, fn, ...) fn(__VA_ARGS__, &(f)->run)
 #endif
