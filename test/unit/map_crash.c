@@ -1,4 +1,4 @@
-/* Crash safety: a writer may be killed at any instruction, or interrupted there by another who uses the same map.
+/* Crash safety: a writer may be killed at any instruction.
  *
  * A child works on shared memory and is single-stepped. What a kill leaves is what the memory holds at that moment, so
  * each state that differs from the one before is copied and given to another participant, as if the child had been
@@ -6,153 +6,9 @@
  *   without any repair   find every key with its value before or after the operation, and succeed in every operation of
  *                        its own (a leaked element may cost capacity);
  *   after ops->check     find a sound structure and the full capacity.
- * Interrupted: at each instruction of an operation A another operation B is carried out whole, then A goes on: results and
- * contents must be those of A before B or of B before A. (At the last free element this does not hold: an insertion that is
- * under way has it, and another one is told -E2BIG.) */
-#include "map_fixture.h"
-#include "map/hashtab.h"
-#include "map/ringbuf.h"
-#include <errno.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-#include <unistd.h>
+ * map_interrupt.c lets the child go on instead. */
+#include "map_step.h"
 
-enum { CHILD = 2, OTHER = 3, KEYS = 12, ENTRIES = 10, STEPS_MAX = 20000 };
-
-/* Keys are numbers; with crowded all but the last share a bucket, which has room for seven. */
-static u32 key_of[KEYS];
-static bool crowded;
-static u64 states_seen, steps_seen, kills_seen;
-
-struct control {
-	volatile u32 done;
-	volatile s64 result;
-};
-static struct control *control;
-
-struct op {
-	const char *name;
-	u32 kind, key;
-	u64 value, flags;
-};
-enum { INSERT, DELETE, LOOKUP, TAKE };
-
-static bool only_child_dead(u32 owner) {
-	return owner != CHILD && owner != 0;
-}
-static bool child_and_others(u32 owner) {
-	return owner != CHILD;
-}
-
-static s64 perform(const struct map *map, const struct op *op, u32 participant) {
-	struct map mine = *map;
-	mine.participant = participant;
-	const struct map_ops *ops = map_ops_of(map->type);
-	u64 value[4] = {op->value, op->value, op->value, op->value};
-	const void *key = &key_of[op->key];
-	switch (op->kind) {
-	case INSERT:
-		return ops->update(&mine, key, value, op->flags);
-	case DELETE:
-		return ops->delete(&mine, key);
-	case TAKE: {
-		int error = ops->lookup_and_delete(&mine, key, value, 0);
-		return error ? error : (s64)value[0];
-	}
-	default: {
-		int error = ops->lookup(&mine, key, value, 0);
-		return error ? error : (s64)value[0];
-	}
-	}
-}
-
-/* == The child == */
-
-static int start(const struct map *map, const struct op *op) {
-	control->done = 0;
-	int pid = fork();
-	if (pid == 0) {
-		ptrace(PTRACE_TRACEME, 0, 0, 0);
-		raise(SIGSTOP);
-		control->result = perform(map, op, CHILD);
-		control->done = 1;
-		for (;;)
-			pause();
-	}
-	int status;
-	waitpid(pid, &status, 0);
-	return pid;
-}
-static bool step(int pid) {
-	int status;
-	steps_seen++;
-	if (ptrace(PTRACE_SINGLESTEP, pid, 0, 0) || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
-		return false;
-	return !control->done;
-}
-static void end(int pid) {
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	kills_seen++;
-}
-
-/* == A plain model == */
-
-struct model {
-	bool there[KEYS];
-	u64 value[KEYS];
-};
-static s64 model_perform(struct model *m, const struct op *op) {
-	u32 k = op->key, n = 0;
-	for (u32 i = 0; i < KEYS; i++)
-		n += m->there[i];
-	bool there = m->there[k];
-	if (op->kind == INSERT) {
-		if (there && op->flags == BPF_NOEXIST)
-			return -EEXIST;
-		if (!there && op->flags == BPF_EXIST)
-			return -ENOENT;
-		if (!there && n == ENTRIES)
-			return -E2BIG;
-		m->there[k] = true;
-		m->value[k] = op->value;
-		return 0;
-	}
-	if (!there)
-		return -ENOENT;
-	if (op->kind == DELETE || op->kind == TAKE)
-		m->there[k] = false;
-	return op->kind == DELETE ? 0 : (s64)m->value[k];
-}
-static bool same_as(const struct map *map, const struct model *m) {
-	for (u32 k = 0; k < KEYS; k++) {
-		struct op look = {"", LOOKUP, k, 0, 0};
-		s64 got = perform(map, &look, OTHER);
-		if (got != (m->there[k] ? (s64)m->value[k] : -ENOENT))
-			return false;
-	}
-	return true;
-}
-
-/* == Hash maps == */
-
-static void make(struct fixture *f, u32 type, u32 present, struct model *m) {
-	EXPECT_EQ(fixture_make(f, type, 4, 8, ENTRIES, 0, type == BPF_MAP_TYPE_HASH ? 1 : 2), 0);
-	f->map.seed = 12345;
-	for (u32 k = 0, candidate = 1; k < KEYS; candidate++) {
-		struct htab_key key = htab_key((u8 *)&candidate, 4);
-		if (!crowded || k == KEYS - 1 || htab_hash(&key, f->map.seed) % f->map.buckets == 0)
-			key_of[k++] = candidate;
-	}
-	memset(m, 0, sizeof *m);
-	for (u32 k = 0; k < present; k++) {
-		struct op put = {"", INSERT, k, 100 + k, 0};
-		EXPECT_EQ(perform(&f->map, &put, OTHER), 0);
-		model_perform(m, &put);
-	}
-}
 /* The state in the copy is what a killed child left. */
 static void verify_copy(const struct map *map, const struct model *before, const struct model *after, const struct op *op) {
 	const struct map_ops *ops = map_ops_of(map->type);
@@ -270,78 +126,6 @@ static void killed_hash_plain(void) {
 }
 static void killed_hash_percpu(void) {
 	killed_hash(BPF_MAP_TYPE_PERCPU_HASH);
-}
-
-/* A is interrupted at step n, if it has so many; true if it had. */
-static bool interrupt_at(struct fixture *f, const u8 *first, const struct model *before, const struct op *a,
-                         const struct op *b, u32 n) {
-	memcpy(f->map.area, first, f->map.area_size);
-	int pid = start(&f->map, a);
-	bool running = true;
-	for (u32 i = 0; i < n && running; i++)
-		running = step(pid);
-	s64 got_b = perform(&f->map, b, n % 2 ? CHILD : OTHER); /* a signal handler, or somebody else */
-	int status;
-	if (running) {
-		ptrace(PTRACE_CONT, pid, 0, 0);
-		for (u32 i = 0; i < 10000000 && !control->done; i++)
-			sched_yield();
-	}
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
-	kills_seen++;
-	struct model ab = *before, ba = *before;
-	s64 a_first = model_perform(&ab, a), b_second = model_perform(&ab, b);
-	s64 b_first = model_perform(&ba, b), a_second = model_perform(&ba, a);
-	s64 got_a = control->result;
-	/* Who takes a value out may miss a replacement that is under way. */
-	bool missed = b->kind == TAKE && got_a == 0 && got_b == (s64)before->value[b->key] && same_as(&f->map, &ab);
-	bool fits = missed || (got_a == a_first && got_b == b_second && same_as(&f->map, &ab)) ||
-	            (got_a == a_second && got_b == b_first && same_as(&f->map, &ba));
-	EXPECT(control->done && fits);
-	const char *why = NULL;
-	EXPECT_EQ(map_ops_of(f->map.type)->check(&f->map, only_child_dead, &why), 0);
-	if (!fits || why)
-		printf("# %s, interrupted at %u by %s: %lld and %lld %s\n", a->name, n, b->name, (long long)got_a,
-		       (long long)got_b, why ? why : "");
-	return running;
-}
-static void interrupted_hash(void) {
-	static const struct op pairs[][2] = {
-	    {{"insert", INSERT, 8, 7, 0}, {"insert the same", INSERT, 8, 8, 0}},
-	    {{"insert", INSERT, 8, 7, 0}, {"insert beside", INSERT, 9, 8, 0}},
-	    {{"insert", INSERT, 8, 7, 0}, {"insert elsewhere", INSERT, KEYS - 1, 8, 0}},
-	    {{"insert", INSERT, 8, 7, 0}, {"delete beside", DELETE, 4, 0, 0}},
-	    {{"insert if absent", INSERT, 8, 7, BPF_NOEXIST}, {"insert if absent", INSERT, 8, 8, BPF_NOEXIST}},
-	    {{"insert", INSERT, 8, 7, 0}, {"delete the same", DELETE, 8, 0, 0}},
-	    {{"insert", INSERT, 8, 7, 0}, {"take the same", TAKE, 8, 0, 0}},
-	    {{"replace", INSERT, 2, 7, 0}, {"delete the same", DELETE, 2, 0, 0}},
-	    {{"replace", INSERT, 2, 7, 0}, {"replace the same", INSERT, 2, 8, 0}},
-	    {{"replace if there", INSERT, 2, 7, BPF_EXIST}, {"take", TAKE, 2, 0, 0}},
-	    {{"delete", DELETE, 2, 0, 0}, {"delete the same", DELETE, 2, 0, 0}},
-	    {{"delete", DELETE, 2, 0, 0}, {"delete another", DELETE, 1, 0, 0}},
-	    {{"delete", DELETE, 4, 0, 0}, {"insert beside", INSERT, 8, 8, 0}},
-	    {{"delete", DELETE, 2, 0, 0}, {"replace the same", INSERT, 2, 8, 0}},
-	    {{"take", TAKE, 2, 0, 0}, {"insert the same", INSERT, 2, 8, 0}},
-	    {{"look up", LOOKUP, 2, 0, 0}, {"delete", DELETE, 3, 0, 0}},
-	    {{"look up", LOOKUP, 0, 0, 0}, {"delete the same", DELETE, 0, 0, 0}},
-	    {{"look up", LOOKUP, 8, 0, 0}, {"insert the same", INSERT, 8, 3, 0}},
-	};
-	/* With SKEP_TEST_ALL at every instruction, else at every thirteenth, others in each pair. */
-	u32 stride = getenv("SKEP_TEST_ALL") ? 1 : 13;
-	for (u32 p = 0; p < ARRAY_SIZE(pairs) && !test_bad; p++) {
-		struct fixture f;
-		struct model before;
-		crowded = true;
-		make(&f, BPF_MAP_TYPE_HASH, 7 + p % 2, &before);
-		u8 *first = malloc(f.map.area_size);
-		memcpy(first, f.map.area, f.map.area_size);
-		for (u32 n = p % stride; n < STEPS_MAX; n += stride)
-			if (!interrupt_at(&f, first, &before, &pairs[p][0], &pairs[p][1], n) || test_bad)
-				break;
-		free(first);
-		fixture_free(&f);
-	}
 }
 
 /* == Ring buffers == */
@@ -482,22 +266,15 @@ static void killed_with_a_lock(void) {
 	fixture_free(&f);
 }
 int main(void) {
-	control = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int probe = fork(), status;
-	if (probe == 0)
-		_exit(ptrace(PTRACE_TRACEME, 0, 0, 0) ? 1 : 0);
-	waitpid(probe, &status, 0);
-	if (status) {
+	if (!can_step()) {
 		SKIP("all", "ptrace is not allowed here");
 		return test_end();
 	}
 	RUN(killed_hash_plain);
 	RUN(killed_hash_percpu);
-	RUN(interrupted_hash);
 	RUN(killed_ring);
 	RUN(killed_arrays);
 	RUN(killed_with_a_lock);
-	printf("# %llu instructions stepped, %llu states given to another, %llu kills\n", (unsigned long long)steps_seen,
-	       (unsigned long long)states_seen, (unsigned long long)kills_seen);
+	report();
 	return test_end();
 }

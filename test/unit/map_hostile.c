@@ -39,11 +39,22 @@ static void scribble(u8 *at, u64 size, u64 *state, u32 words) {
 		memcpy(at + off, &word, words % 3 ? 8 : 3);
 	}
 }
+/* The words that operations trust most: a slot's number beside a right tag, what is announced, a claim. */
+static void scribble_hash(u64 *state) {
+	if (f.map.type != BPF_MAP_TYPE_HASH && f.map.type != BPF_MAP_TYPE_PERCPU_HASH)
+		return;
+	u64 r = fixture_random(state), *bucket = htab_bucket(&f.map, r, 0), *word = bucket + (r >> 32 & 7);
+	if (r >> 40 & 1)
+		*word = (*word & ~HTAB_INDEX) | (nasty(state) & HTAB_INDEX);
+	else
+		htab_elem(&f.map, r % f.map.max_entries + 1)->claim = nasty(state);
+}
 static void *scribbler(void *arg) {
 	u64 state = 77;
 	while (!stop) {
 		scribble(f.map.area, f.map.area_size, &state, 20);
 		scribble(f.map.data, f.map.data_size, &state, 20);
+		scribble_hash(&state);
 	}
 	return NULL;
 }
@@ -130,6 +141,8 @@ static void use(u32 type, u32 key, u32 value, u32 entries, u32 rounds) {
 		operate(&state, &sink);
 		if (n % 4 == 0)
 			scribble(f.map.area, f.map.area_size, &state, 1 + n % 7);
+		if (n % 4 == 2)
+			scribble_hash(&state);
 		if (n % 4 == 1)
 			scribble(f.map.data, f.map.data_size, &state, 1 + n % 7);
 		if (n % 1000 == 0) {
