@@ -1,14 +1,16 @@
 /* Random programs in the interpreter and as machine code: registers, memory and stack must end alike.
  *
- *   build/fuzz/exec [COUNT [SEED]]      prints the program and its seed when they differ, exit 1
+ *   build/fuzz/exec [COUNT [SEED]]      prints a reduced program and its seed when they differ, exit 1
+ *   build/fuzz/exec --canary            the machine code is made from a spoiled program: must exit 1
  *
  * r8 points to the context and r9 counts loop iterations; r0 … r7 are anybody's. A program is a few segments, each perhaps
  * a loop; a segment is a list of items, which favour what the JIT has rules for: moves before operations, shift pairs,
  * address sums, loads used once, tests, selects, read-modify-writes, constants, slots. Jumps go forward inside a segment,
- * never into the middle of an item that computes an address. */
+ * never into the middle of an item that computes an address. Some items call a helper or a local function. */
 #include "../test/unit/exec_test.h"
 
 enum { MAX = 400, CTX = 1024 };
+static bool canary;
 static struct bpf_insn code[MAX];
 static bool closed[MAX + 1]; /* nobody may jump here */
 static u32 n;
@@ -147,7 +149,7 @@ static void item_rmw(void) {
 	if (pick(2))
 		put(insn_encode(OP_MOV64, true, d, reg(), 0, 0));
 }
-static bool escapes;
+static bool escapes, calls;
 static void item_stack(void) {
 	static const enum bpf_op sized[][3] = {{OP_STX64, OP_LDX64, OP_ST64}, {OP_STX32, OP_LDX32, OP_ST32}};
 	u32 size = pick(4) == 0;
@@ -180,6 +182,35 @@ static void item_atomic(void) {
 	put_closed(insn_encode(op, false, t, s, 8 * (s16)pick(8), 0));
 	put(X(MOV64, t, s));
 	closed[n - 1] = true;
+}
+/* Calls lose r1 … r5: they are loaded anew. The target of a local one is set when the program is complete. */
+static u64 mix(DP_ARGS) {
+	return r1 * 3 ^ r2 * 5 ^ r3 * 7 ^ r4 * 11 ^ r5 * 13 ^ run->cpu;
+}
+static void item_call(void) {
+	put(pick(2) ? CALL(2) : pick(4) ? I(CALL_LOCAL, false, 0, 0, 0, 0) : CALL(8));
+	for (u32 r = 1; r <= 5; r++)
+		put_closed(LDX(LDX64, r, 8, (s16)(8 * pick(40))));
+}
+/* The local function: its own r6 … r9 and stack. */
+static void function(void) {
+	u32 start = n;
+	for (u32 i = 0; i < start; i++)
+		if (insn_is_pseudo_call(&code[i]))
+			code[i].imm = (s32)(start - i - 1);
+	put(X(MOV64, 6, 1));
+	put(STX(STX64, 10, -8, 2));
+	put(X(MOV64, 9, 3));
+	put(X(MOV64, 0, 4));
+	if (pick(2))
+		put(JK(JSGT64, 5, imm(), 1)), put(X(XOR64, 0, 5));
+	if (pick(3) == 0)
+		put(CALL(2));
+	put(X(ADD64, 0, 6));
+	put(LDX(LDX64, 1, 10, -8));
+	put(X(SUB64, 0, 1));
+	put(X(XOR64, 0, 9));
+	put(EXIT());
 }
 static void item_const(void) {
 	if (pick(3)) {
@@ -214,7 +245,7 @@ static void item_test(void) {
 
 static void segment(void) {
 	static void (*const items[])(void) = {item_alu, item_alu, item_unary, item_simple, item_simple, item_rotate, item_extend,
-		item_load, item_load, item_store, item_rmw, item_stack, item_stack, item_const, item_select, item_test, item_atomic};
+		item_load, item_load, item_store, item_rmw, item_stack, item_stack, item_const, item_select, item_test, item_atomic, item_alu};
 	bool loop = pick(3) == 0;
 	if (loop)
 		put(K(MOV64, 9, 1 + (s32)pick(4)));
@@ -224,7 +255,10 @@ static void segment(void) {
 			put(compare(0x7000)); /* resolved below */
 		else if (pick(30) == 0)
 			put(GOTO(0x7000));
-		items[pick(ARRAY_SIZE(items))]();
+		if (calls && pick(10) == 0)
+			item_call();
+		else
+			items[pick(ARRAY_SIZE(items))]();
 	}
 	closed[n] = false;
 	for (u32 i = start; i < n; i++) {
@@ -250,7 +284,7 @@ static void segment(void) {
 static void generate(void) {
 	n = 0;
 	memset(closed, 0, sizeof closed);
-	escapes = pick(3) == 0;
+	escapes = pick(3) == 0, calls = pick(3) == 0;
 	put(X(MOV64, 8, 1));
 	for (u32 i = 1; i <= 8; i++)
 		put(I(ST64, false, 10, 0, (s16)(-8 * (s32)i), imm()));
@@ -266,6 +300,8 @@ static void generate(void) {
 		code[n++] = STX(STX64, 8, (s16)(896 + 8 * i), 0);
 	}
 	code[n++] = EXIT();
+	if (calls)
+		function();
 	ASSERT(n <= MAX);
 }
 
@@ -287,14 +323,17 @@ static bool agree(bool tell) {
 	for (u32 i = 0; i < CTX / 8; i++)
 		in[i] = pick(3) ? test_random() : pick(2) ? (u64)(s64)imm() : test_random() >> pick(64);
 	test_prog(&p, code, n);
-	p.subs[0].stack = 64;
+	p.subs[0].stack = 64, p.subs[1].stack = 8;
 	bool good = !image_build(&p.x, pick(4) ? 0 : IMAGE_METERED, true, &image);
 	if (good) {
-		if (pick(2))
+		if (canary)
+			image->xlated->insns[9].off += 8;
+		if (pick(2) || canary)
 			test_recompile(image, 0);
 		struct skep_run run = test_run(), run2 = test_run();
 		test_bad = 0;
 		memcpy(b, in, sizeof in);
+		image->xlated->insns[9].off -= canary ? 8 : 0;
 		u64 r0 = test_interp(image, b, &run);
 		memcpy(a, b, sizeof a);
 		memcpy(b, in, sizeof in);
@@ -342,7 +381,10 @@ static bool one(u64 seed) {
 }
 
 int main(int argc, char **argv) {
+	canary = argc > 1 && !strcmp(argv[1], "--canary");
+	argc -= canary, argv += canary;
 	u64 count = argc > 1 ? strtoull(argv[1], NULL, 0) : 20000, seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
+	test_dp[DP_helper_map_update_elem] = mix;
 	for (u64 i = 0; i < count; i++)
 		if (!one((seed + i) * 0x9e3779b97f4a7c15 | 1) && argc < 4) {
 			printf("again: %s 1 %llu\n", argv[0], (long long)(seed + i));

@@ -23,4 +23,5 @@ $(O)/fuzz/exec: fuzz/exec.c test/unit/exec_test.h test/unit/test.h $(BELOW_exec:
 	$(Q)$(CC) $(CPPFLAGS) -Itest/unit $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(BELOW_exec:%=$(O)/lib/%.a)
 .PHONY: fuzz-exec
 fuzz-exec: $(O)/fuzz/exec
+	@! $(O)/fuzz/exec --canary >/dev/null || { echo "fuzz-exec: the canary was not found"; exit 1; }
 	@$(O)/fuzz/exec $(or $(COUNT),200000) $(or $(SEED),1)
