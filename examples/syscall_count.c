@@ -1,17 +1,22 @@
 /* How many system calls does each process make? The classic first program, in the BCC dialect.
  *
- *   skep run examples/syscall_count.c --syscall all -- sh -c 'ls; ls'
+ *   $ skep run examples/syscall_count.c -- sh -c 'ls > /dev/null; ls > /dev/null'
+ *   counts (hash, 3 entries)
+ *      key  value
+ *    12716    106
+ *    12717    106
+ *    12715     58
  *
  * or step by step, as a tutorial would:
  *
- *   skep prog load examples/syscall_count.c /sys/fs/bpf/count
- *   skep attach /sys/fs/bpf/count --syscall __x64_sys_execve -- sh -c 'ls; ls'
- *   skep map dump name counts
+ *   $ skep prog load examples/syscall_count.c /sys/fs/bpf/count
+ *   $ skep attach /sys/fs/bpf/count --syscall __x64_sys_execve -- sh -c '/bin/true; /bin/true'
+ *   $ skep map dump name counts
  */
 BPF_HASH(counts, u32, u64);
 
-int count_syscalls(struct pt_regs *ctx) {
+TRACEPOINT_PROBE(raw_syscalls, sys_enter) {
 	u32 pid = bpf_get_current_pid_tgid() >> 32;
-	counts.increment(pid);
+	counts.atomic_increment(pid);
 	return 0;
 }

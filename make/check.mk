@@ -12,7 +12,7 @@ deps:
 run:
 	@tools/deps
 	@$(MAKE) --no-print-directory -j$$(nproc) $(O)/skep
-	$(O)/skep run examples/syscall_count.c --syscall all -- ls -la
+	$(O)/skep run examples/syscall_count.c -- ls -la
 
 tidy:
 	@tools/tidy

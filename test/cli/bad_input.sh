@@ -37,11 +37,12 @@ out=$($SKEP run broken.bpf.c -- true 2>&1); is "a source that does not compile: 
 like "a source that does not compile: clang's message" "broken.bpf.c:1:[0-9]+: error:" "$out"
 refuse "no clang" "clang" env PATH=/nonexistent SKEP_CLANG= $SKEP run $ex/opens.bpf.c -- true
 refuse "a big-endian object" "big-endian|endian" bash -c "clang -O2 -target bpfeb -c -x c - -o be.o <<<'int f(void *c) { return 0; }' && $SKEP verify be.o"
-refuse "a command that does not exist" "does-not-exist" $SKEP run $ex/syscall_count.c --syscall all -- ./does-not-exist
-touch plain; refuse "a command that is not executable" "plain" $SKEP run $ex/syscall_count.c --syscall all -- ./plain
+refuse "a command that does not exist" "does-not-exist" $SKEP run $ex/syscall_count.c -- ./does-not-exist
+touch plain; refuse "a command that is not executable" "plain" $SKEP run $ex/syscall_count.c -- ./plain
 refuse "no command" "which command" $SKEP run $ex/opens.bpf.c
 refuse "a forgotten --" "put -- before" $SKEP run $ex/opens.bpf.c ls
-refuse "no hook named" "--syscall" $SKEP run $ex/syscall_count.c -- true
+echo 'BPF_HASH(counts, u32, u64); int by_hand(struct pt_regs *ctx) { counts.increment(1); return 0; }' >by_hand.c
+refuse "no hook named" "--syscall" $SKEP run by_hand.c -- true
 refuse "--pid is not there yet" "not there yet" $SKEP run $ex/opens.bpf.c --pid 1
 refuse "--kernel is not there yet" "not there yet" $SKEP run $ex/opens.bpf.c --kernel -- true
 refuse "a map that is not there" "there is no map" $SKEP map dump name nowhere

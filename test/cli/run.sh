@@ -3,14 +3,14 @@
 . "${SRCDIR:=$PWD}/test/lib.sh"
 ex=$SRCDIR/examples
 
-$SKEP run $ex/syscall_count.c --syscall all -- sh -c 'echo hi; exit 7' >out 2>err
+$SKEP run $ex/syscall_count.c -- sh -c 'echo hi; exit 7' >out 2>err
 is "the status is the command's" 7 $?
 like "the command's output comes through" '^hi$' "$(cat out)"
 like "a table with the map's name" '^counts \(hash, [0-9]+ entr' "$(cat out)"
-$SKEP run $ex/syscall_count.c --syscall all -- sh -c 'kill -9 $$' >out 2>&1
+$SKEP run $ex/syscall_count.c -- sh -c 'kill -9 $$' >out 2>&1
 is "a signal is 128 + its number" 137 $?
 
-$SKEP run $ex/syscall_count.c --syscall all --json -- true >out 2>err
+$SKEP run $ex/syscall_count.c --json -- true >out 2>err
 is "run --json: status" 0 $?
 t "run --json: one object a line" jq -e . out
 is "run --json: the map" '"counts hash 1"' "$(jq 'select(.map) | "\(.map) \(.type) \(.entries | length)"' out)"
@@ -29,6 +29,54 @@ like "histograms: bars" '[0-9]+\.\.[0-9]+ +[0-9]+ +.*(█|▏|▎|▍|▌|▋|�
 $SKEP run $ex/slow.bpf.c --json -- sleep 0.05 >out 2>err
 is "slow calls: the sleep" true "$(jq -s 'map(select(.event == "slow" and .data.microseconds >= 40000)) | length >= 1' out)"
 
+cat >by_hand.c <<'C'
+#include <uapi/linux/ptrace.h>
+BPF_HASH(counts, u32, u64);
+BPF_ARRAY(slots, u64, 4);
+BPF_HISTOGRAM(dist);
+BPF_PERF_OUTPUT(events);
+struct event_t { u32 pid; char comm[TASK_COMM_LEN]; };
+int by_hand(struct pt_regs *ctx) {
+	u32 pid = bpf_get_current_pid_tgid() >> 32;
+	u64 zero = 0, *v = counts.lookup_or_try_init(&pid, &zero);
+	struct event_t e = {.pid = pid};
+	if (v) (*v)++;
+	slots.increment(2);
+	dist.increment(bpf_log2l(1000));
+	bpf_get_current_comm(&e.comm, sizeof e.comm);
+	events.perf_submit(ctx, &e, sizeof e);
+	bpf_trace_printk("pid %d", pid);
+	return 0;
+}
+C
+cat >getpid.c <<'C'
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void) { for (int i = 0; i < 5; i++) syscall(SYS_getpid); return 0; }
+C
+gcc -O1 -o getpid getpid.c
+$SKEP run by_hand.c --syscall __x64_sys_getpid --json -- ./getpid >out 2>err
+is "BCC, attached by hand: status" 0 $?
+is "BCC: lookup_or_try_init" 5 "$(jq 'select(.map == "counts") | .entries[0].value' out)"
+is "BCC: an array" 5 "$(jq 'select(.map == "slots") | .entries[] | select(.key == 2) | .value' out)"
+is "BCC: a histogram" 5 "$(jq 'select(.map == "dist") | .entries[] | select(.key == 10) | .value' out)"
+is "BCC: events by type" '"getpid"' "$(jq -s 'map(select(.event == "events"))[4].data.comm' out)"
+is "BCC: printed lines" 5 "$(grep -c '"printk":"pid [0-9]*"' out)"
+like "BCC: bars" '512..1023 +5 ' "$($SKEP run by_hand.c --syscall getpid -- ./getpid)"
+
+cat >kprobe.c <<'C'
+BPF_HASH(flags, u64, u64);
+int syscall__openat(struct pt_regs *ctx, int dfd, const char __user *path, int how) {
+	u64 key = (u32)how;
+	char text[32];
+	if (bpf_probe_read_user_str(text, sizeof text, path) > 0 && text[1] == 'e' && text[2] == 't' && text[3] == 'c' && text[5] == 'h')
+		flags.increment(key);
+	return 0;
+}
+C
+$SKEP run kprobe.c --json -- cat /etc/hostname >out 2>err
+is "BCC: arguments of syscall__ functions" '[{"key":0,"value":1}]' "$(grep '^{' out | jq -c 'select(.map == "flags") | .entries')"
+
 cat >print.bpf.c <<'C'
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -44,7 +92,7 @@ gcc -O1 -o ppid ppid.c
 $SKEP run print.bpf.c --json -- ./ppid >out 2>err
 is "bpf_printk lines" "3 nr 110" "$(jq -r 'select(.printk) | .printk' out | sort | uniq -c | sed 's/^ *//')"
 
-$SKEP run $ex/syscall_count.c --syscall all --duration 1 -- sleep 3 >out 2>err
+$SKEP run $ex/syscall_count.c --duration 1 -- sleep 3 >out 2>err
 is "--duration: status" 0 $?
 like "--duration: the table" '^counts' "$(cat out)"
 out=$($SKEP run $ex/syscall_latency.bpf.c --map started -- true 2>&1)
