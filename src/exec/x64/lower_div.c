@@ -79,8 +79,8 @@ static void lower_by_constant(struct jit *j, const struct jop *op) {
 	code_end(&j->code, p);
 }
 
-/* Operands of a division in place: rax = dividend, r11 = divisor; the result is in rax or rdx. Cold cases (divisor 0, for
- * signed ones -1 too) are tested first and computed without dividing. */
+/* Operands of a division in place: rax = dividend, div = divisor (not rax, not rdx); the result is in rax or rdx. Cold
+ * cases (divisor 0, for signed ones -1 too) are tested first and computed without dividing. */
 static u8 *divide(struct jit *j, u8 *p, const struct jop *op, u8 div) {
 	bool w = op->wide, is_signed = op->code == J_SDIV || op->code == J_SMOD;
 	bool mod = op->code == J_MOD || op->code == J_SMOD;
@@ -128,13 +128,18 @@ void x64_lower_div(struct jit *j, const struct jop *op) {
 	bool keep_rdx = d != RDX && x64_home_in(j, op->live, RDX);
 	bool keep_rax = d != RAX && x64_home_in(j, op->live, RAX);
 	bool push_rax = keep_rax && x64_home_in(j, j->f.regs, X64_SCRATCH3);
+	u8 div = X64_SCRATCH2, rdx_copy = X64_SCRATCH, b = op->b < JREG_FP || op->b >= JREG_SLOT ? op->b : (u8)JREG_NONE;
 	ASSERT(op->d != JREG_FP);
-	if (op->flags & JF_IMM)
+	if (b != JREG_NONE && j->home[b] != RAX && j->home[b] != RDX)
+		div = j->home[b];
+	else if (op->flags & JF_IMM)
 		E(mov_ri, X64_SCRATCH2, w ? op->imm : (u32)op->imm);
 	else if (op->b == JREG_FP)
 		E(lea, true, X64_SCRATCH2, x64_frame(j, 0));
 	else
-		E(mov_rr, w, X64_SCRATCH2, j->home[op->b]);
+		E(mov_rr, true, X64_SCRATCH2, j->home[op->b]);
+	if (b != JREG_NONE && j->home[b] == RDX)
+		rdx_copy = X64_SCRATCH2; /* there it is already */
 	if (op->a == JREG_FP) {
 		E(lea, true, X64_SCRATCH, x64_frame(j, 0)); /* saved in rdx's place only afterwards */
 		a = X64_SCRATCH;
@@ -145,13 +150,13 @@ void x64_lower_div(struct jit *j, const struct jop *op) {
 		E(mov_rr, true, X64_SCRATCH3, RAX);
 	if (a != RAX || !w)
 		E(mov_rr, w, RAX, a);
-	if (keep_rdx)
+	if (keep_rdx && rdx_copy == X64_SCRATCH)
 		E(mov_rr, true, X64_SCRATCH, RDX);
-	p = divide(j, p, op, X64_SCRATCH2);
+	p = divide(j, p, op, div);
 	if (d != (mod ? RDX : RAX))
 		E(mov_rr, true, d, mod ? RDX : RAX);
 	if (keep_rdx)
-		E(mov_rr, true, RDX, X64_SCRATCH);
+		E(mov_rr, true, RDX, rdx_copy);
 	if (push_rax)
 		E(pop, RAX);
 	else if (keep_rax)
