@@ -61,10 +61,11 @@ static u64 hash_bytes(u64 h, const void *data, u64 n) {
 	return h;
 }
 
-static u64 hash_frame(const struct frame *f) {
+static u64 hash_frame(const struct frame *f, u32 live) {
 	u64 h = 0xcbf29ce484222325;
 	for (u32 i = 0; i < MAX_BPF_REG; i++)
-		h = hash_bytes(h, &f->regs[i], offsetof(struct reg, id));
+		if (live >> i & 1)
+			h = hash_bytes(h, &f->regs[i], offsetof(struct reg, id));
 	for (u32 i = 0; i < f->slots_n; i++) {
 		h = hash_bytes(h, f->slots[i].kind, 8);
 		if (slot_is_spill(&f->slots[i]))
@@ -78,7 +79,8 @@ int oracle_record(struct verifier *v) {
 	struct oracle *o = v->in->oracle;
 	const struct frame *f = cur_frame(v);
 	u32 at = bucket(o, f->frameno, v->at);
-	u64 hash = hash_frame(f);
+	u32 live = v->aux[v->at].live | 1u << BPF_REG_FP; /* pruning does not look at the others */
+	u64 hash = hash_frame(f, live);
 	struct record *r;
 	if (o->full)
 		return 0;
@@ -96,6 +98,9 @@ int oracle_record(struct verifier *v) {
 	r->slots_n = f->slots_n;
 	for (u32 i = 0; i < MAX_BPF_REG; i++) {
 		u32 base = base_type(f->regs[i].type);
+		r->map_index[i] = NO_MAP;
+		if (!(live >> i & 1))
+			continue; /* zeroed: anything */
 		r->regs[i] = f->regs[i];
 		r->map_index[i] = base == PTR_TO_MAP_VALUE || base == PTR_TO_MAP_KEY || base == CONST_PTR_TO_MAP
 		                      ? f->regs[i].map->index : NO_MAP;

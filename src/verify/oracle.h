@@ -7,8 +7,11 @@
  * `frame` is the depth of local calls and callbacks below the program's own function. States are keyed by it and by the
  * instruction as loaded; call sites are compared as far as the caller gives them. Pointers in concrete registers are
  * classified by where they point: oracle_memory says where the run's context, stack frames, packet and map values are.
- * A state that was pruned away counts through the one that it was found safe by: all states that reached the
- * instruction are recorded, also those that end there. */
+ *
+ * A path that ends at a prune point goes on concretely through the states of the checkpoint that it was found safe by. So
+ * with an oracle states are compared in full, as if every scalar were precise and every slot live; only dead registers are
+ * left out, here too. The walk is longer than without, and its verdict must be the same (but for the limit of
+ * instructions): a program that is accepted without an oracle and refused with one shows a hole in pruning. */
 #ifndef SKEP_VERIFY_ORACLE_H
 #define SKEP_VERIFY_ORACLE_H
 #include "base/base.h"

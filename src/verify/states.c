@@ -247,7 +247,8 @@ static bool regs_exact(struct verifier *v, const struct reg *old, const struct r
 }
 
 static bool scalars_safe(struct verifier *v, const struct reg *old, const struct reg *cur, enum exactness exact) {
-	if ((!old->precise && exact == NOT_EXACT) || HOLE(PRUNE_IMPRECISE))
+	/* The oracle's states must hold whatever comes by, precise or not. */
+	if ((!old->precise && exact == NOT_EXACT && !v->in->oracle) || HOLE(PRUNE_IMPRECISE))
 		return true;
 	if (old->id && (old->id & ID_ADD_CONST) != (cur->id & ID_ADD_CONST))
 		return false;
@@ -481,7 +482,7 @@ static int clean_states(struct verifier *v, struct explored *list) {
 			for (u32 r = 0; r < BPF_REG_FP; r++)
 				if (!(regs >> r & 1))
 					reg_clear(&f->regs[r]);
-			for (u32 n = 0; n < f->slots_n; n++)
+			for (u32 n = 0; n < f->slots_n && !v->in->oracle; n++)
 				if (!(live[i] >> n & 1))
 					__builtin_memset(&f->slots[n], 0, sizeof f->slots[n]);
 		}

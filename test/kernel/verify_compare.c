@@ -1,10 +1,11 @@
 /* skep's verifier beside the running kernel's, program by program: verdict, first error line, instructions processed, and
  * the whole log at level 2.
  *
- *     verify_compare [-v] [-q] [-p NAME] OBJECT.bpf.o…       objects, loaded through libbpf
+ *     verify_compare [-v] [-q] [-t] [-p NAME] OBJECT.bpf.o…       objects, loaded through libbpf
  *
  * libbpf issues its system calls through syscall(), which this program defines itself: map and BTF commands pass through
- * and are watched, BPF_PROG_LOAD goes to both verifiers. -v shows the first difference of the logs, -q only the totals.
+ * and are watched, BPF_PROG_LOAD goes to both verifiers. -v shows the first difference of the logs, -q only the totals;
+ * -t compares without logs, and times both.
  * Skips (77) where bpf() is missing. */
 #include "verify_ours.h"
 #include <bpf/bpf.h>
@@ -19,18 +20,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { LOG = 64 << 20, FDS = 4096 };
-static bool verbose, quiet;
+static bool verbose, quiet, timing;
 static const char *only, *object_name, *prog_name;
 static int done; /* errno of the refusal: libbpf tries again with a log */
 static char *kernel_log, *our_log;
 static struct {
 	unsigned same, verdicts, messages, total, accept_more, accept_less, not_yet, processed_same, both_ok;
 	unsigned long long kernel_insns, our_insns;
-	unsigned long long our_ns;
+	unsigned long long our_ns, kernel_ns;
 } sum;
+
+static unsigned long long now(void) {
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (unsigned long long)t.tv_sec * 1000000000 + (unsigned long long)t.tv_nsec;
+}
 
 static long real_bpf(int cmd, void *attr, unsigned size) {
 	static long (*real)(long, ...);
@@ -199,6 +207,7 @@ static int verify_both(union bpf_attr *attr, unsigned size) {
 	                      .line_info = (void *)(unsigned long)a.line_info, .line_info_n = a.line_info_cnt,
 	                      .line_info_size = a.line_info_rec_size, .fd_array = (void *)(unsigned long)a.fd_array,
 	                      .log_level = 2, .kernel_types = 1, .read_value = read_value};
+	unsigned long long t;
 	int fd, error;
 	bool same_log, same_message;
 	unsigned long long kernel_insns = 0;
@@ -207,25 +216,29 @@ static int verify_both(union bpf_attr *attr, unsigned size) {
 		p.btf = blob_of_fd(a.prog_btf_fd, &p.btf_size);
 	p.maps = maps;
 	p.maps_n = gather_maps(p.insns, p.insns_n, p.fd_array, maps);
-	a.log_level = 2;
+	p.log_level = a.log_level = timing ? 4 : 2;
 	a.log_buf = (unsigned long)kernel_log;
 	a.log_size = LOG;
 	*kernel_log = *our_log = 0;
+	t = now();
 	fd = (int)real_bpf(BPF_PROG_LOAD, &a, size);
 	error = fd < 0 ? -errno : 0;
+	t = now() - t;
 	ours_verify(&p, our_log, LOG, &r);
 	if (error == -EPERM && !*kernel_log) { /* this machine refuses the type as such */
 		errno = EPERM;
 		return -1;
 	}
 	sum.total++;
+	if (strstr(kernel_log, "verification time ")) /* without the JIT and the rest of loading */
+		t = strtoull(strstr(kernel_log, "verification time ") + 18, NULL, 10) * 1000;
 	stats = strstr(kernel_log, "processed ");
 	for (char *q = stats; q && (q = strstr(q + 1, "\nprocessed "));)
 		stats = q + 1;
 	if (stats)
 		sscanf(stats, "processed %llu", &kernel_insns);
 	same_log = compare_logs(false);
-	same_message = !error || has_line(kernel_log, r.message);
+	same_message = !error || timing || has_line(kernel_log, r.message);
 	sum.verdicts += !error == !r.error;
 	sum.messages += !error == !r.error && same_message;
 	sum.same += same_log;
@@ -238,8 +251,14 @@ static int verify_both(union bpf_attr *attr, unsigned size) {
 		sum.kernel_insns += kernel_insns;
 		sum.our_insns += r.processed;
 		sum.our_ns += r.ns;
+		sum.kernel_ns += t;
+		if (timing && !quiet)
+			printf("%8llu insns %8llu states: kernel %9.3f ms %7.3f us/insn, skep %9.3f ms %7.3f us/insn, ratio %5.2f  %s/%s%s\n", r.processed,
+			       r.states, (double)t / 1e6, (double)t / 1e3 / (double)kernel_insns, (double)r.ns / 1e6,
+			       (double)r.ns / 1e3 / (double)r.processed, (double)r.ns / (double)t, object_name, prog_name,
+			       kernel_insns == r.processed ? "" : " *");
 	}
-	if (!quiet && (!same_log || !error != !r.error)) {
+	if (!quiet && ((!same_log && !timing) || !error != !r.error)) {
 		last_lines(kernel_log, lines, sizeof lines);
 		printf("%s %s/%s: kernel %d (%llu insns), skep %d (%llu insns)%s\n",
 		       !error != !r.error ? (error ? "MORE" : r.error == -EOPNOTSUPP ? "NOTYET" : "LESS") : same_message ? "log" : "MESSAGE",
@@ -338,9 +357,10 @@ static void compare_object(const char *path) {
 /* Exit: 1 when skep accepts what the kernel refuses. */
 int main(int argc, char **argv) {
 	int c;
-	while ((c = getopt(argc, argv, "vqp:")) != -1) {
+	while ((c = getopt(argc, argv, "vqtp:")) != -1) {
 		verbose |= c == 'v';
 		quiet |= c == 'q';
+		timing |= c == 't';
 		only = c == 'p' ? optarg : only;
 	}
 	kernel_log = malloc(LOG);
@@ -355,8 +375,9 @@ int main(int argc, char **argv) {
 		compare_object(argv[i]);
 	printf("%u programs: %u same verdict, %u same verdict and message, %u same log\n"
 	       "  kernel refuses, skep accepts: %u; kernel accepts, skep refuses: %u; not supported yet: %u\n"
-	       "  accepted by both: %u, as many instructions processed in %u (%llu / %llu); skep %.3f us per instruction\n",
+	       "  accepted by both: %u, as many instructions processed in %u (%llu / %llu); skep %.3f us per instruction, kernel %.3f\n",
 	       sum.total, sum.verdicts, sum.messages, sum.same, sum.accept_more, sum.accept_less, sum.not_yet, sum.both_ok,
-	       sum.processed_same, sum.our_insns, sum.kernel_insns, sum.our_insns ? (double)sum.our_ns / 1000 / (double)sum.our_insns : 0);
+	       sum.processed_same, sum.our_insns, sum.kernel_insns, sum.our_insns ? (double)sum.our_ns / 1000 / (double)sum.our_insns : 0,
+	       sum.kernel_insns ? (double)sum.kernel_ns / 1000 / (double)sum.kernel_insns : 0);
 	return sum.accept_more != 0;
 }
