@@ -318,6 +318,7 @@ int fixup(struct verifier *v) {
 	x->attach_type = v->in->expected_attach_type;
 	x->max_stack = v->max_depth;
 	x->max_pkt_offset = v->max_pkt_off;
+	x->max_ctx_offset = v->max_ctx_off;
 	err = copy_functions(v, &m, x);
 	if (!err)
 		err = copy_maps(v, x);
