@@ -160,6 +160,10 @@ struct verifier {
 	u64 total_states, states, peak_states, max_states_per_insn;
 	u64 limit;
 	u32 id_gen, async_gen;
+	struct { /* which instruction made an id, for messages: the newest ones */
+		u32 id, insn;
+	} origins[1024];
+	u32 packet_cleared; /* insn + 1 of the call that last moved the packet */
 	struct id_pair *ids;
 	u32 ids_n, ids_tmp;
 	struct backtrack bt;
@@ -212,7 +216,10 @@ int refuse_as(struct verifier *v, u32 diag, int err, const char *fmt, ...) PRINT
 int refuse_insn(struct verifier *v, const char *message);
 /* A value for the {name} of the sentence; just before refuse(). */
 void say(struct verifier *v, const char *name, const char *fmt, ...) PRINTF(3, 4);
-void say_reg(struct verifier *v, u32 regno); /* {reg} {type} {range} {min} {max} {off} */
+void say_reg(struct verifier *v, u32 regno);
+void say_insn(struct verifier *v, u32 insn); /* {line} {name}: a call */
+void note_origin(struct verifier *v, u32 id);
+bool origin_of(const struct verifier *v, u32 id, u32 *insn);
 void explain_finish(struct verifier *v);
 const struct bpf_line_info *line_of(const struct verifier *v, u32 insn);
 

@@ -70,6 +70,29 @@ void say_reg(struct verifier *v, u32 regno) {
 	say_range(v, &r->s);
 }
 
+/* A call that people should look at: its line, or its number where lines are not known. */
+void say_insn(struct verifier *v, u32 insn) {
+	const struct bpf_line_info *line = line_of(v, insn);
+	const struct abi_helper *h = insn_is_helper_call(&v->insns[insn]) ? abi_helper(v->abi, (u32)v->insns[insn].imm) : NULL;
+	if (line)
+		say(v, "line", "%u", BPF_LINE_INFO_LINE_NUM(line->line_col));
+	else
+		say(v, "line", "(instruction %u)", insn);
+	say(v, "name", "bpf_%s", h ? h->name : "?");
+}
+
+void note_origin(struct verifier *v, u32 id) {
+	u32 at = id % ARRAY_SIZE(v->origins);
+	v->origins[at].id = id;
+	v->origins[at].insn = v->at;
+}
+
+bool origin_of(const struct verifier *v, u32 id, u32 *insn) {
+	u32 at = id % ARRAY_SIZE(v->origins);
+	*insn = v->origins[at].insn;
+	return id && v->origins[at].id == id;
+}
+
 int refuse_as(struct verifier *v, u32 diag, int err, const char *fmt, ...) {
 	struct verify_diag *d = &v->out->diag;
 	char text[1000];

@@ -279,8 +279,16 @@ static int refuse_address(struct verifier *v, u32 regno) {
 	char name[TYPE_NAME_MAX];
 	reg_type_name(r->type, name);
 	say_reg(v, regno);
-	if (r->type & PTR_MAYBE_NULL)
+	if (r->type & PTR_MAYBE_NULL) {
+		u32 insn;
+		if (origin_of(v, r->id, &insn))
+			say_insn(v, insn);
 		return refuse(v, MAYBE_NULL, -EACCES, regno, name);
+	}
+	if (r->was_packet && v->packet_cleared) {
+		say_insn(v, v->packet_cleared - 1);
+		return refuse(v, STALE_PACKET_POINTER, -EACCES, regno, name);
+	}
 	return refuse(v, INVALID_MEM_ACCESS, -EACCES, regno, name);
 }
 

@@ -1,3 +1,12 @@
+/* The oracle: what the walk saw at every instruction, and whether concrete registers and stack fit it (oracle.h).
+ *
+ *   table[hash of (instruction, frame)] ──► newest record ──► older ──► …
+ *
+ * A record is the frame that ran: registers that were live, and its stack. Equal states are recorded once (by hash). A
+ * check passes when one record fits; the hint makes loops cheap. Pointers are compared with where the run says that their
+ * objects are; what the run does not tell is taken on trust.
+ *
+ * Invariant: misfit() may only say «does not fit» when the verifier claimed something that is not so. */
 #include "verify/oracle.h"
 #include "verify/env.h"
 #include <stdlib.h>
@@ -5,7 +14,7 @@
 
 /* One recorded state: the registers of the frame that runs, and the known stack of that frame. */
 struct record {
-	struct record *next;
+	struct record *next, *newer; /* in its list, in the order of recording */
 	u32 frame, insn;
 	u64 hash;
 	struct reg regs[MAX_BPF_REG];
@@ -17,6 +26,7 @@ struct record {
 struct oracle {
 	struct arena arena;
 	struct record **table; /* by insn and frame */
+	struct record **hint;  /* the one that probably fits next: loops come by in the order in which they were walked */
 	u32 mask;
 	u64 states;
 	bool full;
@@ -29,7 +39,9 @@ struct oracle *oracle_create(u64 memory_limit) {
 	arena_init(&o->arena, memory_limit ? memory_limit : (u64)256 << 20);
 	o->mask = (1 << 14) - 1;
 	o->table = arena_array(&o->arena, struct record *, o->mask + 1);
-	if (!o->table) {
+	o->hint = arena_array(&o->arena, struct record *, o->mask + 1);
+	if (!o->table || !o->hint) {
+		arena_free(&o->arena);
 		free(o);
 		return NULL;
 	}
@@ -111,6 +123,8 @@ int oracle_record(struct verifier *v) {
 			r->slots[i].reg = f->slots[i].reg;
 	}
 	r->next = o->table[at];
+	if (r->next)
+		r->next->newer = r;
 	o->table[at] = r;
 	o->states++;
 	return 0;
@@ -186,13 +200,21 @@ static s32 misfit(const struct record *r, const u64 regs[11], const struct oracl
 	return -1;
 }
 
+static bool fits(const struct record *r, u32 frame, u32 insn, const u64 regs[11], const struct oracle_memory *where) {
+	return r->insn == insn && r->frame == frame && misfit(r, regs, where) < 0;
+}
+
 bool oracle_check(const struct oracle *o, u32 frame, u32 insn, const u64 regs[11], const struct oracle_memory *where) {
+	u32 at = bucket(o, frame, insn);
+	const struct record *r = o->hint[at];
 	if (o->full)
 		return true;
-	for (const struct record *r = o->table[bucket(o, frame, insn)]; r; r = r->next)
-		if (r->insn == insn && r->frame == frame && misfit(r, regs, where) < 0)
-			return true;
-	return false;
+	if (!r || !fits(r, frame, insn, regs, where))
+		for (r = o->table[at]; r && !fits(r, frame, insn, regs, where);)
+			r = r->next;
+	if (r)
+		o->hint[at] = r->newer ? r->newer : o->table[at];
+	return r;
 }
 
 u32 oracle_explain(const struct oracle *o, u32 frame, u32 insn, const u64 regs[11], const struct oracle_memory *where,

@@ -49,7 +49,8 @@ struct reg {
 	u32 id, ref;
 	u32 frameno;     /* PTR_TO_STACK: whose stack */
 	bool precise;    /* a decision relied on the exact value */
-	u8 pad[3];
+	bool was_packet; /* a number that was a packet pointer until a call: for messages */
+	u8 pad[2];
 };
 STATIC_ASSERT(sizeof(struct reg) == 104, "no hidden padding: registers are compared byte by byte");
 

@@ -155,23 +155,22 @@ int release_reference(struct verifier *v, u32 id) {
 void clear_packet_pointers(struct verifier *v) {
 	if (HOLE(PACKET_KEPT_OVER_CALL))
 		return;
+	v->packet_cleared = v->at + 1;
 	for (struct reg_walk w = {.state = v->cur}; reg_next(&w);)
-		if (reg_is_packet_or_end(w.reg))
+		if (reg_is_packet_or_end(w.reg)) {
 			reg_set_unknown(w.reg);
+			w.reg->was_packet = true;
+		}
 }
 
 int check_references(struct verifier *v, const char *what) {
 	struct state *s = v->cur;
 	bool any = false;
 	for (u32 i = 0; i < s->refs_n; i++) {
-		const struct bpf_line_info *line;
 		if (s->refs[i].kind != REF_PTR)
 			continue;
-		line = line_of(v, s->refs[i].insn);
 		if (!any)
-			say(v, "line", "%u", line ? BPF_LINE_INFO_LINE_NUM(line->line_col) : 0);
-		if (!any && insn_is_helper_call(&v->insns[s->refs[i].insn]))
-			say(v, "name", "bpf_%s", abi_helper(v->abi, (u32)v->insns[s->refs[i].insn].imm)->name);
+			say_insn(v, s->refs[i].insn);
 		refuse(v, UNRELEASED_REFERENCE, -EINVAL, s->refs[i].id, s->refs[i].insn);
 		any = true;
 	}
@@ -306,13 +305,16 @@ int set_helper_result(struct verifier *v, struct helper_call *call) {
 	err = set_result_type(v, call, r);
 	if (err)
 		return err;
-	if (r->type & PTR_MAYBE_NULL)
+	if (r->type & PTR_MAYBE_NULL) {
 		r->id = ++v->id_gen;
+		note_origin(v, r->id);
+	}
 	if (h->flags & HELPER_ACQUIRES || (h->id == BPF_FUNC_map_lookup_elem && has_sockets(call->map->facts->type))) {
 		u32 id = acquire_reference(v, v->at);
 		if (!id)
 			return -ENOMEM;
 		r->id = r->ref = id;
+		note_origin(v, id);
 	} else if (is_view(h->id)) {
 		r->ref = call->ref_obj;
 	}
