@@ -24,7 +24,9 @@ enum { EXTRA_LABELS = 2 }; /* of a function, after those of its blocks: exit wit
 
 static int jit_init(struct jit *j, const struct image *image, const struct jit_machine *m, u32 features) {
 	const struct xlated *x = image->xlated;
-	*j = (struct jit){.x = x, .m = m, .flags = image->flags, .features = features};
+	memset(j, 0, offsetof(struct jit, ops));
+	j->ops[0] = (struct jop){.uses = 255};
+	j->x = x, j->m = m, j->flags = image->flags, j->features = features;
 	u64 n = MAX(x->n, 1u);
 	j->block_of = malloc(n * sizeof *j->block_of);
 	j->live = malloc(n * sizeof *j->live);

@@ -58,13 +58,13 @@ struct jit {
 	u16 saved;      /* machine registers saved by the prologue */
 	bool aborts, exhausts; /* somebody goes to the exits of a run that is over */
 	/* the window */
-	struct jop ops[WINDOW + 1]; /* [0] stands for every value that is older than the window */
 	u32 n;
 	u16 def[JREGS];     /* the definition that each register holds */
 	u16 read_at[JREGS]; /* the last operation that reads the register */
 	u16 memory; /* last operation that may have written memory */
 	u16 live_now; /* registers live after the last instruction built */
 	int error;
+	struct jop ops[WINDOW + 1]; /* [0] stands for every value that is older than the window; not zeroed */
 };
 enum mark {
 	MARK_LEADER = 1,
