@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static void engine_log(void *owner, int level, const char *line) {
@@ -34,32 +35,32 @@ static bool ends_with(const char *s, const char *end) {
 	return n >= m && !strcmp(s + n - m, end);
 }
 
-/* Compiles to a file that has no name any more when this returns: *fd holds it, path is /proc/self/fd/N. */
+/* Compiles to a file without a name, which a kill cannot leave behind: *fd holds it, path is /proc/self/fd/N, for the
+ * compiler too, which inherits the descriptor. */
 static int compile(struct cli *cli, const char *source, const struct arguments *a, char *path, size_t room, int *fd) {
-	char temporary[] = "/tmp/skep-XXXXXX";
 	const char *flags[64 + 1];
 	char *flag[64];
 	u32 n = 0;
-	int out = mkstemp(temporary);
+	int out = memfd_create("skep-object", 0);
 	if (out < 0)
-		return cli_error(cli, "make room there, or set TMPDIR", "no temporary file in /tmp: %s", strerror(errno));
+		return cli_error(cli, NULL, "no memory for the object: %s", strerror(errno));
+	snprintf(path, room, "/proc/self/fd/%d", out);
 	for (const char *dir; n < 64 && (dir = cli_option_nth(a, "include", n)); n++)
 		flags[n] = flag[n] = asprintf(&flag[n], "-I%s", dir) < 0 ? NULL : flag[n];
 	flags[n] = NULL;
 	struct skep_compile_opts opts = {.size = sizeof opts, .flags = flags, .diagnostic = cli_diagnostic,
 	                                 .diagnostic_owner = cli};
 	u32 before = cli->problems;
-	int error = skep_compile(source, temporary, &opts);
+	int error = skep_compile(source, path, &opts);
 	while (n--)
 		free(flag[n]);
-	close(out);
-	out = error ? -1 : open(temporary, O_RDONLY | O_CLOEXEC);
-	unlink(temporary);
-	if (error || out < 0)
+	fcntl(out, F_SETFD, FD_CLOEXEC);
+	if (error)
+		close(out);
+	if (error)
 		return cli->problems > before ? EXIT_CANNOT
 		                              : cli_error(cli, NULL, "%s cannot be compiled: %s", source, strerror(-error));
 	*fd = out;
-	snprintf(path, room, "/proc/self/fd/%d", out);
 	return EXIT_YES;
 }
 

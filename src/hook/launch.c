@@ -125,10 +125,8 @@ static void serve_until_stopped(struct launch *l) {
 		bool poll = l->tracees.n || READ_ONCE(sh->silent) || (l->child_fd < 0 && !l->child_ended);
 		futex_wait(&sh->doorbell, bell, poll ? wait : BEAT_MS * 1000000ull);
 	}
-	while (l->tracees.n) {
-		pid_t tid = l->tracees.at[0].tid;
-		stops_release(l, tid);
-	}
+	for (u32 n = l->tracees.n; n; n--) /* those that are dying are the kernel's when this thread ends */
+		stops_release(l, l->tracees.at[0].tid);
 }
 
 static void *server(void *arg) {

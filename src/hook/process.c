@@ -106,22 +106,30 @@ int process_auxv(pid_t pid, struct auxv *out) {
 }
 
 int process_wait(pid_t tid, int *status) {
+	*status = W_STOPCODE(0); /* until we know */
 	while (waitpid(tid, status, __WALL) < 0)
 		if (errno != EINTR)
 			return -errno;
 	return WIFSTOPPED(*status) ? 0 : -ESRCH;
 }
 
+/* What happened on the way to a stop: a signal that stops the program, kept for later; its end, as wait gives it, or -1. */
+struct meanwhile {
+	int later, ended;
+};
+
 /* Goes on to the next stop at a system call. Signals that come first are the program's own: they are delivered, but for
  * those that stop it, which are kept for later. */
-static int to_syscall_stop(pid_t pid, int *later) {
+static int to_syscall_stop(pid_t pid, struct meanwhile *m) {
 	int status, give = 0;
 	for (;;) {
 		if (ptrace(PTRACE_SYSCALL, pid, 0, give))
 			return -errno;
 		int err = process_wait(pid, &status);
-		if (err)
+		if (err) {
+			m->ended = WIFEXITED(status) || WIFSIGNALED(status) ? status : -1;
 			return err;
+		}
 		int sig = WSTOPSIG(status);
 		give = 0;
 		if (status >> 16)
@@ -129,7 +137,7 @@ static int to_syscall_stop(pid_t pid, int *later) {
 		if (sig == (SIGTRAP | 0x80))
 			return 0;
 		if (sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU)
-			*later = sig;
+			m->later = sig;
 		else
 			give = sig;
 	}
@@ -205,12 +213,12 @@ static int write_loader(pid_t pid, const struct handover *h, u64 room, struct lo
 	return err ? err : ptrace(PTRACE_SETREGS, pid, 0, r) ? -errno : 0;
 }
 
-static int hand_over(pid_t pid, const struct handover *h, int *later) {
+static int hand_over(pid_t pid, const struct handover *h, struct meanwhile *m) {
 	struct user_regs_struct r;
 	struct process p;
 	int pair[2], err = 0;
 	for (int i = 0; !err && i < 3; i++) /* exit of execve, enter and exit of socketpair */
-		err = to_syscall_stop(pid, later);
+		err = to_syscall_stop(pid, m);
 	if (!err && ptrace(PTRACE_GETREGS, pid, 0, &r))
 		err = -errno;
 	if (!err && r.rax)
@@ -248,7 +256,7 @@ static int hand_over_by_path(pid_t pid, struct handover *h, u64 room) {
 
 enum start_result process_start_loader(pid_t pid, struct handover *h, u64 room, struct loader_place *place,
                                        char *why, u32 why_size) {
-	int later = 0;
+	struct meanwhile m = {.ended = -1};
 	struct user_regs_struct r;
 	*place = (struct loader_place){0};
 	int err = ptrace(PTRACE_GETREGS, pid, 0, &r) ? -errno : 0;
@@ -256,26 +264,29 @@ enum start_result process_start_loader(pid_t pid, struct handover *h, u64 room, 
 	if (!err && !narrow)
 		err = write_loader(pid, h, room, place, &r);
 	if (!err && !narrow && !h->by_path) {
-		err = hand_over(pid, h, &later);
+		err = hand_over(pid, h, &m);
 		if (err == -EPERM || err == -ENOSYS)
 			err = hand_over_by_path(pid, h, room);
 	}
-	if (err == -ESRCH)
-		return START_GONE;
-	if (err)
+	if (err && err != -ESRCH)
 		snprintf(why, why_size, "skep's files could not be handed over (%s)", strerror(-err));
-	ptrace(PTRACE_DETACH, pid, 0, 0);
-	if (later)
-		kill(pid, later);
+	h->ended = m.ended;
+	if (err == -ESRCH || (ptrace(PTRACE_DETACH, pid, 0, 0) && errno == ESRCH))
+		return START_GONE;
+	if (m.later)
+		kill(pid, m.later);
 	return narrow ? START_32BIT : err ? START_FAILED : START_OK;
 }
 
-void process_release(pid_t tid) {
-	int status;
+int process_release(pid_t tid, int *status) {
+	*status = -1;
 	if (ptrace(PTRACE_INTERRUPT, tid, 0, 0))
-		return;
-	if (!process_wait(tid, &status)) {
-		int sig = WSTOPSIG(status);
-		ptrace(PTRACE_DETACH, tid, 0, status >> 16 || sig == SIGTRAP ? 0 : sig);
+		return -errno;
+	int got, err = process_wait(tid, &got);
+	if (err) {
+		*status = WIFEXITED(got) || WIFSIGNALED(got) ? got : -1;
+		return err;
 	}
+	int sig = WSTOPSIG(got);
+	return ptrace(PTRACE_DETACH, tid, 0, got >> 16 || sig == SIGTRAP ? 0 : sig) ? -errno : 0;
 }

@@ -32,6 +32,7 @@ struct handover {
 	u32 loader_size, loader_by_path;
 	bool by_path;                /* the target can open our descriptors under /proc, or there is no other way */
 	struct boot_island island[BOOT_ISLANDS_MAX];
+	int ended;                   /* out, with START_GONE: its wait status, or -1: nobody has waited for it yet */
 };
 /* Where the loader was written, to be put back. */
 enum { LOADER_MAX = 320 };
@@ -47,8 +48,8 @@ enum start_result { START_OK, START_GONE, START_32BIT, START_FAILED };
  * was refused. */
 enum start_result process_start_loader(pid_t pid, struct handover *h, u64 room, struct loader_place *place,
                                        char *why, u32 why_size);
-/* Detaches a thread that runs or sleeps: interrupts it first. */
-void process_release(pid_t tid);
-/* Waits for the next stop of a traced thread: the wait status, or negative errno when it is gone. */
+/* Detaches a thread that runs or sleeps: interrupts it first. -ESRCH: it was killed; status as in handover.ended. */
+int process_release(pid_t tid, int *status);
+/* Waits for the next stop of a traced thread: 0, or negative errno when it is gone; status as wait gives it. */
 int process_wait(pid_t tid, int *status);
 #endif

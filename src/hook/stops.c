@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SEIZE_OPTIONS = PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD };
+enum { SCRIPT_ARGS_MAX = 16384, SEIZE_OPTIONS = PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD };
 
 /* ---- exec -------------------------------------------------------------------------------------------------------- */
 
@@ -27,6 +27,31 @@ static void forget(struct launch *l, pid_t tid) {
 			l->tracees.at[i] = l->tracees.at[--l->tracees.n];
 			return;
 		}
+}
+
+static void at_end(struct launch *l, pid_t pid, int status) {
+	forget(l, pid);
+	if (pid != l->child)
+		return;
+	pthread_mutex_lock(&l->lock);
+	l->child_ended = true, l->child_status = status;
+	pthread_cond_broadcast(&l->changed);
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* It was killed in our hands. Whoever traces a process must take its end, or its parent would wait for it for ever: with
+ * status -1 that is still to be done, as soon as it can be. */
+static void died(struct launch *l, pid_t pid, int status) {
+	struct tracee *t = status >= 0 ? NULL : vec_push(&l->tracees);
+	ASSERT(status < 0 || WIFEXITED(status) || WIFSIGNALED(status));
+	if (t)
+		*t = (struct tracee){pid, pid};
+	else
+		at_end(l, pid, status);
+}
+static void detach(struct launch *l, pid_t pid) {
+	if (ptrace(PTRACE_DETACH, pid, 0, 0) && errno == ESRCH)
+		died(l, pid, -1);
 }
 
 /* Filters in force in a process: the Seccomp_filters line of its status, "" when the kernel does not tell. */
@@ -75,7 +100,7 @@ static enum start_result start_image(struct launch *l, struct booting *b, char *
 	int err = arrival_plan(l, b);
 	if (err || !b->room) {
 		snprintf(why, why_size, "%s", err ? strerror(-err) : "there is no room for the loader");
-		ptrace(PTRACE_DETACH, b->pid, 0, 0);
+		detach(l, b->pid);
 		return err == -ENOEXEC ? START_32BIT : START_FAILED;
 	}
 	arrival_islands(l, b, h.island);
@@ -83,6 +108,8 @@ static enum start_result start_image(struct launch *l, struct booting *b, char *
 	enum start_result got = process_start_loader(b->pid, &h, b->room, &b->place, why, why_size);
 	l->by_path_only |= h.by_path && !by_path;
 	b->by_path = h.by_path;
+	if (got == START_GONE)
+		died(l, b->pid, h.ended);
 	return got;
 }
 
@@ -90,7 +117,7 @@ static void boot_image(struct launch *l, pid_t pid) {
 	char path[160], why[200] = "";
 	struct booting *b = vec_push(&l->booting);
 	if (!b) {
-		ptrace(PTRACE_DETACH, pid, 0, 0);
+		detach(l, pid);
 		return;
 	}
 	b->pid = pid, b->since_ms = launch_now_ms();
@@ -117,7 +144,7 @@ static void at_exec(struct launch *l, pid_t pid) {
 		return;
 	}
 	launch_path_of(pid, path, sizeof path);
-	ptrace(PTRACE_DETACH, pid, 0, 0);
+	detach(l, pid);
 	launch_unhooked(l, &l->report.unhooked_other, path, "it runs under a seccomp filter of its own");
 }
 
@@ -139,8 +166,10 @@ void stops_seize(struct launch *l, pid_t tid, pid_t pid) {
 void stops_release(struct launch *l, pid_t tid) {
 	for (u32 i = 0; i < l->tracees.n; i++)
 		if (l->tracees.at[i].tid == tid) {
-			process_release(tid);
+			int status;
 			forget(l, tid);
+			if (process_release(tid, &status) == -ESRCH)
+				died(l, tid, status);
 			return;
 		}
 }
@@ -157,16 +186,6 @@ static void at_stop(struct launch *l, pid_t pid, int status) {
 		ptrace(WSTOPSIG(status) == SIGTRAP ? PTRACE_CONT : PTRACE_LISTEN, pid, 0, 0);
 	else
 		ptrace(PTRACE_CONT, pid, 0, status >> 16 ? 0 : WSTOPSIG(status));
-}
-
-static void at_end(struct launch *l, pid_t pid, int status) {
-	forget(l, pid);
-	if (pid != l->child)
-		return;
-	pthread_mutex_lock(&l->lock);
-	l->child_ended = true, l->child_status = status;
-	pthread_cond_broadcast(&l->changed);
-	pthread_mutex_unlock(&l->lock);
 }
 
 static void take_status(struct launch *l, pid_t pid, int status) {
@@ -206,9 +225,12 @@ NORETURN static void run_child(const struct launch *l, const char *path, int go,
 		;
 	execve(path, l->opts->argv, env);
 	int err = errno;
-	if (err == ENOEXEC) { /* as shells do: a script without its first line */
-		char *sh[64] = {"/bin/sh", (char *)path};
-		for (u32 i = 1; l->opts->argv[i] && i < ARRAY_SIZE(sh) - 2; i++)
+	u32 n = 0;
+	while (l->opts->argv[n])
+		n++;
+	if (err == ENOEXEC && n < SCRIPT_ARGS_MAX) { /* as shells do: a script without its first line */
+		char *sh[SCRIPT_ARGS_MAX + 1] = {"/bin/sh", (char *)path};
+		for (u32 i = 1; i < n; i++)
 			sh[i + 1] = l->opts->argv[i];
 		execve(sh[0], sh, env);
 		err = errno;
@@ -278,8 +300,9 @@ static int fork_child(struct launch *l, const char *path, bool seize) {
 	struct tracee *t = !err && seize ? vec_push(&l->tracees) : NULL;
 	if (t) {
 		*t = (struct tracee){l->child, l->child};
-		if (ptrace(PTRACE_SEIZE, l->child, 0, SEIZE_OPTIONS)) {
-			err = -errno;
+		int refused = ptrace(PTRACE_SEIZE, l->child, 0, SEIZE_OPTIONS) ? errno : 0;
+		if (refused && !take_event(l, l->child)) { /* else somebody has killed it already: as at any other moment */
+			err = -refused;
 			l->tracees.n--;
 			kill(l->child, SIGKILL);
 			waitpid(l->child, NULL, __WALL);

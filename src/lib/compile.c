@@ -189,6 +189,22 @@ static int file_write(void *owner, const char *text, u64 size) {
 	return 0;
 }
 
+/* A new file in the directory, if can be without a name: then a kill leaves nothing. */
+static int new_file(const char *directory, char *temporary) {
+	int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		*temporary = 0;
+	return fd >= 0 ? fd : mkstemp(temporary);
+}
+/* Gives it its name. Whoever was first with the same name wrote the same. */
+static int name_file(int fd, const char *temporary, const char *path) {
+	char link[64];
+	if (*temporary)
+		return rename(temporary, path) ? -errno : 0;
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, link, AT_FDCWD, path, AT_SYMLINK_FOLLOW) && errno != EEXIST ? -errno : 0;
+}
+
 /* Makes directory/name if it is not there. fill writes it. */
 static int generate(struct compiler *c, const char *directory, const char *name,
 		    int (*fill)(void *data, btf_write_fn *write, void *owner), void *data) {
@@ -199,7 +215,7 @@ static int generate(struct compiler *c, const char *directory, const char *name,
 	if (!access(path, R_OK))
 		return 0;
 	int err = make_directories(directory);
-	struct file f = {.fd = err ? -1 : mkstemp(temporary)};
+	struct file f = {.fd = err ? -1 : new_file(directory, temporary)};
 	if (f.fd < 0)
 		return report(c, -errno, 0, "Make room, or set XDG_CACHE_HOME", "%s cannot be written: %s", path,
 			      strerror(errno));
@@ -207,11 +223,11 @@ static int generate(struct compiler *c, const char *directory, const char *name,
 	err = err ? err : file_write(&f, "", 0);
 	vec_free(&f.buffer);
 	fchmod(f.fd, 0644);
+	err = err ? err : name_file(f.fd, temporary, path);
 	close(f.fd);
-	if (!err && rename(temporary, path))
-		err = -errno;
 	if (err) {
-		unlink(temporary);
+		if (*temporary)
+			unlink(temporary);
 		report(c, err, 0, "Make room, or set XDG_CACHE_HOME", "%s cannot be written: %s", path, strerror(-err));
 	}
 	return err;

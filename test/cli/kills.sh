@@ -27,7 +27,7 @@ t "the program compiles" clang -O2 -g -target bpf -idirafter /usr/include/x86_64
 t "something is pinned meanwhile" $SKEP prog load kills.bpf.o /sys/fs/bpf/kept
 objects=$XDG_RUNTIME_DIR/skep/objects
 before=$(ls $objects)
-t "$KILLS kills" timeout 300 "$python" $SRCDIR/test/cli/kills.py "$KILLS" $SKEP kills.bpf.o "$work" ./busy 6
+t "$KILLS kills" timeout 300 "$python" $SRCDIR/test/cli/kills.py "$KILLS" $SKEP kills.bpf.o "$work" ./busy 5
 
 # Killed while it compiles as well: clang ends by itself, and no half of anything stays in /tmp or in the cache.
 ls -d /tmp/skep-?????? >temporary.before 2>/dev/null
@@ -43,6 +43,7 @@ done
 sleep 0.5
 t "the next start" $SKEP run again.bpf.c --quiet -- true
 is "no temporary file is left" "$(cat temporary.before)" "$(ls -d /tmp/skep-?????? 2>/dev/null)"
+is "no half of a header is left" "" "$(find "$XDG_CACHE_HOME" -name ".*")"
 is "only what is pinned is left" "$before" "$(ls $objects)"
 is "the pin opens" 0 "$($SKEP prog show pinned /sys/fs/bpf/kept >/dev/null 2>&1; echo $?)"
 rm -f "$XDG_RUNTIME_DIR"/skep/pins/kept
