@@ -40,6 +40,7 @@ static const char *slots_text(u64 slots, char to[400]) {
 /* Adds a step for the instruction at hand, or completes the one it has. */
 int record_step(struct verifier *v, u32 flags, u64 linked) {
 	struct state *s = v->cur;
+	ASSERT((flags & STEP_SLOT_MASK) < STACK_SLOTS && (linked & 0xf) <= 6);
 	if (v->cur_step) {
 		v->cur_step->flags |= flags;
 		if (linked)
@@ -84,6 +85,7 @@ void all_precise(struct verifier *v, struct state *s) {
 /* == The set == */
 
 static inline u32 *bt_regs(struct backtrack *bt) {
+	ASSERT_DEBUG(bt->frame < MAX_FRAMES);
 	return &bt->regs[bt->frame];
 }
 static bool bt_empty(const struct backtrack *bt) {
@@ -93,6 +95,7 @@ static bool bt_empty(const struct backtrack *bt) {
 	return !any;
 }
 static void bt_clear(struct backtrack *bt, u32 frame) {
+	ASSERT(frame < MAX_FRAMES);
 	__builtin_memset(bt, 0, sizeof *bt);
 	bt->frame = frame;
 }
@@ -110,6 +113,7 @@ static void sync_linked(struct backtrack *bt, const struct step *step) {
 		return;
 	for (int pass = 0; pass < 2; pass++) {
 		packed = step->linked >> 4;
+		ASSERT((step->linked & 0xf) <= 6);
 		for (u32 n = step->linked & 0xf; n; n--, packed >>= 10) {
 			u32 frame = packed & 7, place = packed >> 3 & 0x3f;
 			bool is_reg = packed >> 9 & 1;
@@ -141,6 +145,7 @@ static int back_alu(struct backtrack *bt, const struct bpf_insn *insn) {
 
 static int back_load(struct backtrack *bt, const struct bpf_insn *insn, const struct step *step) {
 	u32 to = insn->dst_reg;
+	ASSERT(bt->frame < MAX_FRAMES);
 	if (BPF_CLASS(insn->code) == BPF_STX && insn->imm != BPF_LOAD_ACQ)
 		to = insn->imm == BPF_CMPXCHG ? BPF_REG_0 : insn->src_reg;
 	if (!(*bt_regs(bt) >> to & 1))
@@ -159,6 +164,7 @@ static int back_store(struct backtrack *bt, const struct bpf_insn *insn, const s
 	if (!step || !(step->flags & STEP_STACK))
 		return 0;
 	frame = step->flags >> STEP_FRAME_SHIFT & 7;
+	ASSERT(frame <= bt->frame); /* callees write into callers' frames, never the other way */
 	slot = (u64)1 << (step->flags & STEP_SLOT_MASK);
 	if (!(bt->slots[frame] & slot))
 		return 0;
@@ -282,6 +288,7 @@ static int step_back(struct verifier *v, u32 at, u32 after, const struct step *s
 
 /* The instruction before `at` within a state, or -1 when the state began there; *n steps of its history are left. */
 static s64 insn_before(const struct state *s, u32 at, u32 *n) {
+	ASSERT(*n <= s->history_n);
 	if (at == s->first_insn && (!*n || (*n == 1 && s->history[0].insn == at)))
 		return -1;
 	if (*n && s->history[*n - 1].insn == at)
@@ -292,6 +299,7 @@ static s64 insn_before(const struct state *s, u32 at, u32 *n) {
 /* What is looked for and stands in a checkpoint is marked there; what was marked already need not be followed. */
 static void mark_in(struct verifier *v, struct state *s, bool *changed) {
 	struct backtrack *bt = &v->bt;
+	ASSERT(s->checkpoint); /* marks belong into checkpoints */
 	for (s32 i = (s32)bt->frame; i >= 0; i--) {
 		struct frame *f = s->frames[i];
 		for (u32 rest = bt->regs[i]; rest; rest &= rest - 1) {
@@ -334,6 +342,7 @@ static int trace(struct verifier *v, struct state *from, bool *changed) {
 	struct state *s = from;
 	s64 at = from->insn, first = s->first_insn, after = -1;
 	bool skip = true;
+	ASSERT(v->bt.frame == from->curframe && from->insn < v->n);
 	for (;;) {
 		u32 left = s->history_n;
 		if (logging2(v))

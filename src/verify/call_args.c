@@ -208,6 +208,7 @@ int check_helper_mem(struct verifier *v, u32 regno, s32 size, bool write, bool z
 /* The memory in size_reg - 1 and the size in size_reg. */
 int check_mem_size_pair(struct verifier *v, u32 size_reg, bool write, bool zero_ok, struct helper_call *call) {
 	const struct reg *r = &cur_regs(v)[size_reg];
+	ASSERT(size_reg >= BPF_REG_2 && r->type == SCALAR_VALUE);
 	struct helper_call *raw = scalar_is_const(&r->s) ? call : NULL;
 	s32 size;
 	int err;
@@ -234,6 +235,7 @@ static int check_lock(struct verifier *v, u32 regno, bool lock) {
 	const struct map_facts *map;
 	struct state *s = v->cur;
 	s64 at = (s64)r->s.var.value + r->off;
+	ASSERT(s->active_locks <= 1);
 	if (r->type != PTR_TO_MAP_VALUE)
 		return refuse_not_yet(v, "locks outside map values");
 	map = r->map->facts;
@@ -272,6 +274,7 @@ static int check_lock(struct verifier *v, u32 regno, bool lock) {
 
 static int check_const_str(struct verifier *v, u32 regno, const struct helper_call *call) {
 	const struct reg *r = &cur_regs(v)[regno];
+	ASSERT(r->type == PTR_TO_MAP_VALUE);
 	const struct map_facts *map = r->map->facts;
 	s64 at = (s64)r->s.var.value + r->off;
 	char c = 1;

@@ -1,4 +1,12 @@
-/* What the program's BTF says of it: which function is which, source lines, prototypes of global functions. */
+/* What the program's BTF says of it: which function is which, source lines, prototypes of global functions.
+ *
+ *   func_info[i]   function i starts at insn_off and has type type_id          → subprog.name, .global, .type_id
+ *   line_info[]    from insn_off on the source line is line_off in the file    → v->lines, for the log and diagnostics
+ *   prototype      of a global function: integer arguments are any number, pointers to the program's context are it, other
+ *                  pointers may be NULL or point to memory of their type's size (tags: ctx, nonnull)
+ *
+ * The records come from the loader and are checked as strictly as the kernel does; what is used later was checked here,
+ * so nobody checks again. Kinds of arguments that are not understood are refused when the function is called. */
 #include "verify/env.h"
 #include <string.h>
 
@@ -35,6 +43,7 @@ static int set_function(struct verifier *v, u32 s, u32 type_id) {
 	const struct btf_type *t = btf_type(btf, type_id);
 	struct subprog *sub = &v->subprogs[s];
 	const char *what;
+	ASSERT(btf && s < v->subprogs_n);
 	if (!t || BTF_INFO_KIND(t->info) != BTF_KIND_FUNC)
 		return refuse_text(v, FUNC_INFO, -EINVAL, "invalid type id %d in func info", type_id);
 	sub->type_id = type_id;

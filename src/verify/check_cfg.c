@@ -97,6 +97,7 @@ int check_subprogs(struct verifier *v) {
 u32 insn_successors(const struct verifier *v, u32 at, u32 next[2]) {
 	const struct bpf_insn *insn = &v->insns[at];
 	u32 n = 0;
+	ASSERT(at < v->n);
 	if (insn->code == (BPF_JMP | BPF_EXIT))
 		return 0;
 	if (is_jump(insn) && BPF_OP(insn->code) == BPF_JA) {
@@ -124,6 +125,8 @@ static void mark(struct verifier *v, u32 insn, u32 flags) {
 
 /* The edge t → w. 1: walk on at w. */
 static int push_edge(struct verifier *v, struct walk *w, u32 from, s64 to, u8 edge) {
+	ASSERT(edge == DONE_FALL || edge == DONE_BRANCH);
+	ASSERT(w->n && w->n <= v->n);
 	if (w->state[from] & edge || (edge == DONE_FALL && w->state[from] & DONE_BRANCH))
 		return 0;
 	if (to < 0 || to >= v->n) {
@@ -275,6 +278,7 @@ static void search_from(struct verifier *v, struct tarjan *t, u32 root) {
 	while (t->work_n) {
 		u32 at = t->work[t->work_n - 1], next[2], n;
 		bool deeper = false;
+		ASSERT(t->work_n <= v->n && t->stack_n <= v->n);
 		if (!t->pre[at]) {
 			t->pre[at] = t->low[at] = t->next++;
 			t->stack[t->stack_n++] = at;
@@ -328,6 +332,7 @@ struct chain {
 
 static int check_depth(const struct chain *chain, u32 frames, u32 depth, struct verifier *v) {
 	const struct subprog *sub = &v->subprogs[chain[frames - 1].subprog];
+	ASSERT(frames && frames <= MAX_FRAMES && depth >= frame_size(sub));
 	if (sub->has_ld_abs) {
 		bool callback = false;
 		for (u32 i = 0; i < frames; i++)

@@ -122,6 +122,7 @@ int check_ctx_access(struct verifier *v, s32 off, u32 size, bool write, bool sex
 	enum abi_ctx_why why = CTX_OK;
 	const struct abi_ctx_field *field;
 	int err;
+	ASSERT(is_power_of_two(size) && size <= 8);
 	field = abi_ctx_field(v->abi, v->in->prog_type, v->in->expected_attach_type, off, size, write, &why);
 	if (!field)
 		return refuse_ctx(v, off, size, write, why);

@@ -140,6 +140,7 @@ void explain_finish(struct verifier *v) {
 	const struct diag_row *row = diag_row(d->code);
 	const struct bpf_line_info *line = d->insn >= 0 ? line_of(v, (u32)d->insn) : NULL;
 	char sentence[1000];
+	ASSERT(d->insn < (s32)v->n || d->insn < 0);
 	if (!row)
 		return;
 	if (line) {

@@ -67,7 +67,7 @@ static int place(struct verifier *v, struct move *m) {
 
 /* == Upper halves == */
 
-/* Registers whose upper halves somebody reads, after each instruction: for machines where a 32-bit operation leaves them. */
+/* Registers whose upper halves somebody reads, after each instruction: for machines whose 32-bit operations leave them. */
 static void upper_uses(const struct verifier *v, const struct bpf_insn *insn, u32 *live) {
 	u32 d = 1u << insn->dst_reg, s = 1u << insn->src_reg;
 	bool x = BPF_SRC(insn->code) == BPF_X;
@@ -144,6 +144,7 @@ static void rewrite_ctx(const struct verifier *v, struct bpf_insn *insn, const s
 	const struct abi_ctx_field *f = aux->field;
 	u32 unit, delta, within, size = aux->ctx_size;
 	bool store = BPF_CLASS(insn->code) == BPF_ST || BPF_CLASS(insn->code) == BPF_STX;
+	ASSERT(f && aux->kind == PTR_CTX); /* never the context on one path and something else on another */
 	if (!f->name || !v->ctx->in_size)
 		return;
 	unit = f->unit ? f->unit : f->size;
@@ -165,6 +166,8 @@ static void rewrite_ctx(const struct verifier *v, struct bpf_insn *insn, const s
 }
 
 static void rewrite_imm64(struct bpf_insn *insn, const struct insn_aux *aux, s32 distance) {
+	ASSERT(insn_is_ldimm64(insn));
+	ASSERT(!insn->src_reg || insn->src_reg == BPF_PSEUDO_FUNC || aux->map);
 	switch (insn->src_reg) {
 	case BPF_PSEUDO_MAP_FD:
 	case BPF_PSEUDO_MAP_IDX:
@@ -184,6 +187,7 @@ static void rewrite_imm64(struct bpf_insn *insn, const struct insn_aux *aux, s32
 
 static void rewrite_jump(const struct verifier *v, const struct move *m, u32 i, struct bpf_insn *insn) {
 	s32 distance = (s32)m->at[target_of(v, i)] - (s32)m->at[i] - 1;
+	ASSERT(target_of(v, i) < v->n && !goes(v, i));
 	if (insn->code == (BPF_JMP32 | BPF_JA) || BPF_OP(insn->code) == BPF_CALL) {
 		insn->imm = distance;
 		return;
@@ -242,6 +246,7 @@ static void facts(const struct verifier *v, const struct move *m, u32 i, struct 
 	const struct bpf_insn *insn = &v->insns[i];
 	const struct insn_aux *aux = &v->aux[i];
 	u8 class = BPF_CLASS(insn->code);
+	ASSERT(aux->flags & AUX_SEEN && m->at[i] < x->n);
 	f->map = NO_MAP;
 	f->orig = i;
 	f->ptr = aux->flags & AUX_KIND_VARIES ? PTR_NONE : aux->kind;

@@ -206,6 +206,7 @@ int stack_instance_of(struct verifier *v, struct state *s, u32 i) {
 
 static int enqueue(struct verifier *v, struct stack_instance *at, u32 i) {
 	u32 *entry;
+	ASSERT(i < v->subprogs[at->subprog].end - v->subprogs[at->subprog].start);
 	if (at->visited[i] & QUEUED)
 		return 0;
 	entry = vec_push(&at->queue);
@@ -223,6 +224,7 @@ static int enqueue(struct verifier *v, struct stack_instance *at, u32 i) {
 
 static struct slot_masks *masks_of(struct verifier *v, struct stack_instance *at, u32 frame) {
 	const struct subprog *sub = &v->subprogs[at->subprog];
+	ASSERT(frame <= at->depth);
 	if (!at->frames[frame])
 		at->frames[frame] = arena_array(&v->scratch, struct slot_masks, sub->end - sub->start);
 	return at->frames[frame];
@@ -245,6 +247,7 @@ int stack_mark_read(struct verifier *v, u32 frame, u64 slots) {
 }
 
 void stack_mark_write(struct verifier *v, u32 frame, u64 slots) {
+	ASSERT(frame <= v->cur->curframe && slots);
 	v->stack_live->writes[frame] |= slots;
 }
 
@@ -271,6 +274,7 @@ static int tell_writes(struct verifier *v, struct stack_instance *at, u32 i) {
  * counted, which only makes more slots live. */
 int stack_step_end(struct verifier *v, struct stack_instance *at, u32 insn) {
 	u32 i = insn - v->subprogs[at->subprog].start;
+	ASSERT(insn < v->subprogs[at->subprog].end);
 	if (BPF_CLASS(v->insns[insn].code) == BPF_STX || BPF_CLASS(v->insns[insn].code) == BPF_ST) {
 		int err = tell_writes(v, at, i);
 		if (err)
@@ -338,6 +342,7 @@ static u64 live_at(const struct verifier *v, const struct stack_instance *at, u3
  * that are open have returned, in a caller. A callback's call may run it again. */
 int stack_live_query(struct verifier *v, struct state *s, u64 live[MAX_FRAMES]) {
 	int err = solve_all(v);
+	ASSERT(!s->branches); /* all that can still be read was told */
 	for (u32 f = 0; f <= s->curframe; f++) {
 		live[f] = 0;
 		for (u32 i = f; i <= s->curframe; i++) {

@@ -37,6 +37,7 @@ static void need(struct log *log, u64 size) {
 /* text has n bytes and a NUL. */
 static void log_write(struct log *log, const char *text, u32 n) {
 	u64 from = log->end, to = log->end + n + 1;
+	ASSERT(n < PIECE && log->start <= log->end);
 	need(log, to);
 	if (log->level & LOG_FIXED) {
 		if (log->buf && from < log->size) {
@@ -301,6 +302,7 @@ static void log_slot(struct verifier *v, const struct frame *f, u32 i) {
 	const struct slot *slot = &f->slots[i];
 	char text[9] = "";
 	bool any = false;
+	ASSERT(i < f->slots_n);
 	for (u32 j = 0; j < 8; j++) {
 		any |= slot->kind[j] != STACK_INVALID;
 		text[j] = kinds[slot->kind[j]];
@@ -324,6 +326,7 @@ static void log_refs(struct verifier *v, const struct state *s) {
 
 void log_state(struct verifier *v, const struct state *s, u32 frame, bool all) {
 	const struct frame *f = s->frames[frame];
+	ASSERT(f && f->frameno == frame);
 	if (f->frameno)
 		vlog(v, " frame%d:", f->frameno);
 	for (u32 i = 0; i < MAX_BPF_REG; i++) {
@@ -385,6 +388,7 @@ void log_insn_text(struct verifier *v, const struct bpf_insn *insn, char *to, u3
 void log_insn(struct verifier *v, u32 insn) {
 	char text[160];
 	u64 start;
+	ASSERT(insn < v->n);
 	log_line(v, insn, "; ");
 	start = v->log.end;
 	log_insn_text(v, &v->insns[insn], text, sizeof text);

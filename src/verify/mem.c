@@ -91,6 +91,7 @@ int check_map_rights(struct verifier *v, u32 regno, s32 off, s32 size, bool writ
 
 int check_map_value(struct verifier *v, u32 regno, s32 off, s32 size, bool zero_ok, bool helper) {
 	const struct reg *r = &cur_regs(v)[regno];
+	ASSERT(base_type(r->type) == PTR_TO_MAP_VALUE && r->map);
 	const struct map_facts *map = r->map->facts;
 	const char *field;
 	int err = check_region(v, regno, off, size, map->value_size + HOLE(MAP_VALUE_PLUS_ONE), zero_ok);
@@ -120,6 +121,7 @@ bool may_access_packet(struct verifier *v, bool write, const struct helper_call 
 int check_packet(struct verifier *v, u32 regno, s32 off, s32 size, bool zero_ok) {
 	const struct reg *r = &cur_regs(v)[regno];
 	int err;
+	ASSERT(reg_is_packet(r));
 	if (r->s.r.smin < 0) {
 		say_reg(v, regno);
 		return refuse(v, MIN_NEGATIVE, -EACCES, regno);
@@ -181,9 +183,11 @@ int check_btf_pointer(struct verifier *v, u32 regno, s32 off, u32 size, bool wri
 	struct btf_access hit = {0};
 	struct reg loaded;
 	char text[48];
+	ASSERT(base_type(r->type) == PTR_TO_BTF_ID && r->btf && r->btf_id);
 	say(v, "name", "%s", name);
 	if (!v->in->gpl_compatible && r->btf == v->in->kernel_btf)
-		return refuse_text(v, GPL_HELPER, -EINVAL, "Cannot access kernel 'struct %s' from non-GPL compatible program", name);
+		return refuse_text(v, GPL_HELPER, -EINVAL, "Cannot access kernel 'struct %s' from non-GPL compatible program",
+		                   name);
 	if (off < 0)
 		return refuse_text(v, BTF_ACCESS, -EACCES, "R%d is ptr_%s invalid negative access: off=%d", regno, name, off);
 	if (!scalar_equals(&r->s, 0))
@@ -458,6 +462,7 @@ static u8 kind_of(u32 type) {
 int note_access(struct verifier *v, u32 type, bool trust_may_differ) {
 	struct insn_aux *aux = &v->aux[v->at];
 	u8 kind = kind_of(type);
+	ASSERT(base_type(type) > SCALAR_VALUE); /* an access through it was just allowed */
 	if (aux->ptr_type == NOT_INIT) {
 		aux->ptr_type = type;
 		aux->kind = kind;

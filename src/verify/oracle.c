@@ -90,6 +90,7 @@ static u64 hash_frame(const struct frame *f, u32 live) {
 int oracle_record(struct verifier *v) {
 	struct oracle *o = v->in->oracle;
 	const struct frame *f = cur_frame(v);
+	ASSERT(f->frameno == v->cur->curframe && v->at < v->n);
 	u32 at = bucket(o, f->frameno, v->at);
 	u32 live = v->aux[v->at].live | 1u << BPF_REG_FP; /* pruning does not look at the others */
 	u64 hash = hash_frame(f, live);
@@ -171,6 +172,7 @@ static bool value_fits(const struct reg *r, u64 x, u32 map_index, const struct o
 static bool slot_fits(const struct slot *slot, const u8 *at, const struct oracle_memory *where) {
 	u64 x = 0;
 	u32 n = 0;
+	ASSERT((uintptr_t)at % 8 == 0);
 	for (u32 i = 0; i < 8; i++) /* kind[7] is the first byte */
 		if (slot->kind[7 - i] == STACK_ZERO && at[i])
 			return false;

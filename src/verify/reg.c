@@ -20,6 +20,7 @@ void reg_set_pointer(struct reg *r, u32 type) {
 
 bool reg_not_null(const struct reg *r) {
 	u32 type = r->type;
+	ASSERT(base_type(type) < __BPF_REG_TYPE_MAX);
 	if (type & PTR_MAYBE_NULL)
 		return false;
 	switch (base_type(type)) {

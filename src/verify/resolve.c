@@ -101,6 +101,7 @@ static int find_map(struct verifier *v, const struct bpf_insn *insn, const struc
 
 /* The address of a value is that of the only one of an array. */
 static int check_direct_value(struct verifier *v, const struct map_facts *map, u32 off) {
+	ASSERT(map);
 	say(v, "off", "%u", off);
 	say(v, "name", "%.16s", map->name);
 	say(v, "limit", "%u", map->value_size);
@@ -120,6 +121,7 @@ static int resolve(struct verifier *v, u32 at) {
 	const struct bpf_insn *insn = &v->insns[at];
 	struct insn_aux *aux = &v->aux[at];
 	int err;
+	ASSERT(insn_is_ldimm64(insn) && at + 1 < v->n);
 	switch (insn->src_reg) {
 	case 0:
 	case BPF_PSEUDO_FUNC:

@@ -154,6 +154,8 @@ static void full_ranges_from_half(struct scalar *s) {
 static void shift(struct scalar *d, u8 op, bool is64, u32 by) {
 	struct tnum t = is64 ? d->var : half_of(d->var);
 	u32 bits = is64 ? SCALAR_BITS : HALF_BITS;
+	ASSERT(by < bits);
+	ASSERT(op == BPF_LSH || op == BPF_RSH || op == BPF_ARSH);
 	if (is64) {
 		struct HALF() half = d->r32;
 		switch (op) {
@@ -194,6 +196,7 @@ static void shift(struct scalar *d, u8 op, bool is64, u32 by) {
 
 static void bitwise(struct scalar *d, const struct scalar *s, u8 op) {
 	half_u value, mask;
+	ASSERT(op == BPF_AND || op == BPF_OR || op == BPF_XOR);
 	if (op == BPF_AND)
 		d->var = tnum_and(d->var, s->var);
 	else if (op == BPF_OR)
@@ -220,6 +223,7 @@ static void bitwise(struct scalar *d, const struct scalar *s, u8 op) {
 
 /* The end of every operation: a 32-bit result is zero-extended, and the views refine each other. */
 static void finish(struct scalar *d, bool is64) {
+	ASSERT(!(d->var.value & d->var.mask)); /* a tristate number is well formed */
 	if (!is64 && !HOLE(ALU32_KEEPS_UPPER)) {
 		d->var = half_of(d->var);
 		full_ranges_from_half(d);
@@ -285,6 +289,7 @@ static u64 swap_bytes(u64 x, u32 bits) {
 
 void scalar_swap(struct scalar *dst, u32 bits, bool swap) {
 	struct tnum low = tnum_cast(dst->var, bits / 8);
+	ASSERT(bits == 16 || bits == 32 || bits == 64);
 	*dst = scalar_unknown();
 	dst->var = swap ? TNUM(swap_bytes(low.value, bits), swap_bytes(low.mask, bits)) : low;
 	if (tnum_is_const(dst->var))
@@ -299,6 +304,7 @@ void scalar_zext32(struct scalar *s) {
 
 void scalar_zext(struct scalar *s, u32 bytes) {
 	full_u keep;
+	ASSERT(is_power_of_two(bytes) && bytes <= 8);
 	if (bytes >= FULL_BYTES)
 		return;
 	keep = (full_u)(((u64)1 << (bytes * 8)) - 1);
@@ -334,6 +340,7 @@ void scalar_sext64(struct scalar *s, u32 bytes) {
 	full_s min, max;
 	struct tnum low = tnum_cast(s->var, bytes);
 	u32 up = 64 - bytes * 8;
+	ASSERT(is_power_of_two(bytes) && bytes <= 8);
 	if (bytes >= FULL_BYTES)
 		return;
 	sext_ends(s->r.smin, s->r.smax, bytes, &min, &max);
@@ -359,6 +366,7 @@ void scalar_sext32(struct scalar *s, u32 bytes) {
 	struct tnum low = tnum_cast(s->var, bytes);
 	u32 up = 64 - bytes * 8;
 	ASSERT(bytes <= HALF_BYTES);
+	ASSERT(bytes > 0);
 	sext_ends(s->r32.smin, s->r32.smax, bytes, &min, &max);
 	s->var = half_of(tnum_arshift(tnum_lshift(low, up), up, 64));
 	s->r32 = HALF(_full)();
@@ -377,6 +385,7 @@ void scalar_set_half(struct scalar *s, u32 x) {
 }
 
 u8 branch_flip(u8 op) {
+	ASSERT(op != BPF_JA && op != BPF_CALL && op != BPF_EXIT);
 	switch (op) {
 	case BPF_JGT: return BPF_JLT;
 	case BPF_JGE: return BPF_JLE;
@@ -480,6 +489,7 @@ static void learn_equal(struct scalar *a, struct scalar *b, bool is32) {
 
 /* a != v, a & v, !(a & v) for a constant v. */
 static void learn_const(struct scalar *a, u64 v, u8 op, bool is32) {
+	ASSERT(!is32 || v <= HALF_MAX);
 	switch (op) {
 	case BPF_JNE:
 		if (is32)

@@ -49,7 +49,7 @@ bool scalar_includes(const struct scalar *a, const struct scalar *b);
 
 /* Refines the views by each other. */
 void scalar_sync(struct scalar *s);
-/* NULL, or what is wrong: an empty range, or known bits that contradict a range. Happens on branches that cannot be taken. */
+/* NULL, or what is wrong: an empty range, or known bits that contradict a range. Branches that cannot be taken do it. */
 const char *scalar_violation(const struct scalar *s);
 
 /* dst = dst op src, for the ops of ALU and ALU64 other than MOV, NEG, END. Unknown where we cannot say more. */

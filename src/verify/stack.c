@@ -84,6 +84,8 @@ static void scrub(struct slot *slot) {
 
 /* The register's `size` low bytes lie at the start of the slot; bytes above them keep at most «zero». */
 static void spill(struct slot *slot, const struct reg *r, u32 size) {
+	ASSERT(size >= 1 && size <= 8);
+	ASSERT(size == 8 || r->type == SCALAR_VALUE); /* pointers are saved whole */
 	slot->reg = *r;
 	for (u32 i = 8 - size; i < 8; i++)
 		slot->kind[i] = STACK_SPILL;
@@ -98,6 +100,7 @@ static bool stores_immediate(const struct verifier *v) {
 
 /* No register is kept: bytes become misc, or zero. */
 static int write_bytes(struct verifier *v, struct frame *f, s32 off, u32 size, s32 value) {
+	ASSERT((u32)(-off) % 8 == 0 || (u32)(-off) % 8 >= size); /* inside one slot */
 	struct slot *slot = &f->slots[slot_of(off)];
 	u32 byte = (u32)(-off - 1);
 	u8 kind = STACK_MISC;
@@ -174,6 +177,8 @@ static int write_variable(struct verifier *v, struct frame *f, const struct reg 
 int stack_write(struct verifier *v, u32 regno, s32 off, u32 size, s32 value) {
 	const struct reg *r = &cur_regs(v)[regno];
 	struct frame *f = frame_of(v, r);
+	ASSERT(r->type == PTR_TO_STACK);
+	ASSERT(is_power_of_two(size) && size <= 8);
 	if (scalar_is_const(&r->s))
 		return write_fixed(v, f, off + (s32)r->s.var.value, size, value);
 	return write_variable(v, f, r, off, size, value);
@@ -185,6 +190,7 @@ int stack_write(struct verifier *v, u32 regno, s32 off, u32 size, s32 value) {
 static void read_bytes(struct verifier *v, const struct frame *f, s32 min, s32 max, u32 to) {
 	struct reg *d = &cur_regs(v)[to];
 	bool zero = true;
+	ASSERT(min < max && max <= 0 && to < MAX_BPF_REG);
 	for (s32 i = min; i < max && zero; i++) {
 		const struct slot *slot = &f->slots[slot_of(i)];
 		u8 kind = slot->kind[(u32)(-i - 1) % 8];
@@ -202,6 +208,7 @@ static int fill_partial(struct verifier *v, struct frame *f, s32 off, u32 size, 
 	struct slot *slot = &f->slots[slot_of(off)];
 	struct reg *d;
 	u32 spilled = 0, spills = 0, zeroes = 0, byte = (u32)(-off - 1);
+	ASSERT(slot_is_spill(slot));
 	while (spilled < 8 && slot->kind[7 - spilled] == STACK_SPILL)
 		spilled++;
 	*fill = false;
@@ -242,6 +249,8 @@ static int read_fixed(struct verifier *v, struct frame *f, s32 off, u32 size, s3
 	struct slot *slot = &f->slots[at];
 	bool fill = false;
 	int err;
+	ASSERT(at < f->slots_n);
+	ASSERT(slot->kind[7] != STACK_DYNPTR && slot->kind[7] != STACK_ITER);
 	scratch_slot(v, at);
 	err = stack_mark_read(v, f->frameno, (u64)1 << at);
 	if (err)
@@ -267,6 +276,8 @@ int stack_read(struct verifier *v, u32 regno, s32 off, u32 size, s32 to) {
 	char text[48];
 	s32 min, max;
 	int err;
+	ASSERT(r->type == PTR_TO_STACK);
+	ASSERT(is_power_of_two(size) && size <= 8);
 	if (scalar_is_const(&r->s))
 		return read_fixed(v, f, off + (s32)r->s.var.value, size, to);
 	if (to < 0)

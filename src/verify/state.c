@@ -1,3 +1,11 @@
+/* States: blocks from the pool, deep copies, references, steps (state.h has the picture).
+ *
+ *   pool_alloc   size class c holds blocks of 64 << c bytes; freed blocks of a class are a list; new ones come from the arena
+ *   copies       reuse the blocks that the destination has, so that a state that is copied to again and again allocates
+ *                nothing. Registers of slots that hold no spill are not copied: they mean nothing, and stacks are large.
+ *
+ * Rules for changing. A pointer in a state belongs to that state alone, except `instance`, `checkpoint` and `parent`, which
+ * are shared and not owned. Whoever adds an owned pointer frees it in state_free and copies what it points to. */
 #include "verify/state.h"
 
 static u32 pool_class(u64 size) {
@@ -10,6 +18,7 @@ static u32 pool_class(u64 size) {
 
 void *pool_alloc(struct state_pool *p, u64 size) {
 	u32 class = pool_class(size);
+	ASSERT(size > 0);
 	void *block = p->free[class];
 	if (block)
 		__builtin_memcpy(&p->free[class], block, sizeof(void *));
@@ -33,6 +42,7 @@ void pool_free(struct state_pool *p, void *block, u64 size) {
 
 /* Moves an array to a block with room for n elements. */
 static void *grow(struct state_pool *p, void *at, u32 *room, u32 used, u32 n, u64 size) {
+	ASSERT(used <= *room && n > *room);
 	u32 new_room = MAX(n, MAX(*room * 2, 4u));
 	void *to = pool_alloc(p, new_room * size);
 	if (!to)
@@ -103,6 +113,7 @@ static void copy_slots(struct slot *to, const struct slot *from, u32 n) {
 }
 
 static bool frame_copy(struct state_pool *p, struct frame *to, const struct frame *from) {
+	ASSERT(from->slots_n <= from->slots_room && from->slots_n <= STACK_SLOTS);
 	struct slot *slots = to->slots;
 	u32 room = to->slots_room;
 	if (from->slots_n > room) {
@@ -138,6 +149,7 @@ static bool copy_array(struct state_pool *p, void **to, u32 *room, const void *f
 bool state_copy(struct state_pool *p, struct state *to, const struct state *from, bool with_history) {
 	struct state kept = *to;
 	u32 history = with_history ? from->history_n : 0;
+	ASSERT(from->curframe < MAX_FRAMES && from->frames[from->curframe]);
 	ASSERT(to != from);
 	if (!copy_array(p, (void **)&kept.refs, &kept.refs_room, from->refs, from->refs_n, sizeof *from->refs) ||
 	    !copy_array(p, (void **)&kept.history, &kept.history_room, from->history, history, sizeof *from->history)) {
@@ -166,6 +178,8 @@ bool state_copy(struct state_pool *p, struct state *to, const struct state *from
 }
 
 bool state_add_ref(struct state_pool *p, struct state *s, struct ref ref) {
+	ASSERT(ref.kind == REF_LOCK || ref.id);
+	ASSERT(s->refs_n <= s->refs_room);
 	if (s->refs_n == s->refs_room) {
 		struct ref *to = grow(p, s->refs, &s->refs_room, s->refs_n, s->refs_n + 1, sizeof *to);
 		if (!to)
@@ -195,6 +209,7 @@ bool state_drop_ref(struct state *s, u32 id) {
 }
 
 bool state_push_step(struct state_pool *p, struct state *s, struct step step) {
+	ASSERT(s->history_n <= s->history_room);
 	if (s->history_n == s->history_room) {
 		struct step *to = grow(p, s->history, &s->history_room, s->history_n, s->history_n + 1, sizeof *to);
 		if (!to)

@@ -43,6 +43,7 @@ struct scc_visit { /* one strongly connected component under one chain of calls 
 int push_pending(struct verifier *v, u32 insn, s32 prev, struct state **out) {
 	struct pending *p;
 	struct state *s = state_new(&v->pool);
+	ASSERT(insn < v->n && prev < (s32)v->n);
 	if (!s || !state_copy(&v->pool, s, v->cur, true))
 		return -ENOMEM;
 	p = vec_push(&v->pending);
@@ -64,6 +65,7 @@ int pop_pending(struct verifier *v) {
 	if (!v->pending.n)
 		return -ENOENT;
 	p = &v->pending.at[--v->pending.n];
+	ASSERT(p->state != v->cur && p->state->branches == 1);
 	state_free(&v->pool, v->cur);
 	v->cur = p->state;
 	v->at = p->insn;
@@ -152,6 +154,7 @@ static int scc_finished(struct verifier *v, struct state *s) {
 }
 
 static void count_states(struct verifier *v, s32 change) {
+	ASSERT(change >= 0 || v->states > 0);
 	v->states += change;
 	v->peak_states = MAX(v->peak_states, v->states + v->backedges_n);
 }
@@ -242,6 +245,7 @@ static bool links_match(struct verifier *v, u32 old, u32 cur) {
 }
 
 static bool regs_exact(struct verifier *v, const struct reg *old, const struct reg *cur) {
+	ASSERT_DEBUG(base_type(old->type) < __BPF_REG_TYPE_MAX);
 	return !__builtin_memcmp(old, cur, offsetof(struct reg, id)) && ids_match(v, old->id, cur->id) &&
 	       ids_match(v, old->ref, cur->ref) && old->frameno == cur->frameno;
 }
@@ -258,6 +262,7 @@ static bool scalars_safe(struct verifier *v, const struct reg *old, const struct
 }
 
 static bool packets_safe(struct verifier *v, const struct reg *old, const struct reg *cur) {
+	ASSERT(reg_is_packet(old) && old->type == cur->type);
 	if (old->range < 0 || cur->range < 0) {
 		if (old->range != cur->range)
 			return false;
@@ -401,6 +406,7 @@ static bool may_be_same(const struct state *old, const struct state *cur) {
 
 static int propagate_precision(struct verifier *v, const struct state *old, struct state *cur, bool *changed) {
 	bool ignored;
+	ASSERT(old->curframe == cur->curframe && old->checkpoint);
 	__builtin_memset(&v->bt, 0, sizeof v->bt);
 	for (s32 i = (s32)old->curframe; i >= 0; i--) {
 		const struct frame *f = old->frames[i];
@@ -435,6 +441,7 @@ static struct explored **explored_head(struct verifier *v, u32 insn) {
 }
 
 static void widen_reg(struct verifier *v, const struct reg *old, struct reg *cur) {
+	ASSERT(old != cur);
 	if (old->type != SCALAR_VALUE || cur->type != SCALAR_VALUE || old->precise || cur->precise || regs_exact(v, old, cur))
 		return;
 	reg_set_unknown(cur);
@@ -531,6 +538,7 @@ static int compare(struct verifier *v, const struct state *old, bool *loop, bool
 
 static int path_is_safe(struct verifier *v, struct explored *e, bool loop) {
 	int err = 0;
+	ASSERT(e->state->insn == v->at && !e->dropped);
 	e->hits++;
 	if (v->aux[v->at].flags & AUX_HISTORY)
 		err = record_step(v, 0, 0);
@@ -544,6 +552,7 @@ static int path_is_safe(struct verifier *v, struct explored *e, bool loop) {
 /* Takes a useless checkpoint out of its list. */
 static void drop_explored(struct verifier *v, struct explored **at) {
 	struct explored *e = *at;
+	ASSERT(!e->dropped && e->state->checkpoint == e);
 	*at = e->next;
 	e->dropped = true;
 	free_dropped(v, e);
@@ -555,6 +564,7 @@ static int add_checkpoint(struct verifier *v) {
 	struct scc_visit *visit;
 	struct step *history;
 	u32 room;
+	ASSERT(cur->branches == 1 && !cur->checkpoint);
 	if (!s || !e)
 		return -ENOMEM;
 	forget_precision(cur);

@@ -105,6 +105,7 @@ static int check_pointer_math_allowed(struct verifier *v, const struct bpf_insn 
 /* The variable offset changes by a range: bounds of 64 bits and known bits; pointers have no 32-bit view. */
 static void move_by_range(struct verifier *v, struct reg *d, const struct scalar *by, bool subtract) {
 	bool forget = !subtract || by->r.smin < 0;
+	ASSERT(!(d->type & PTR_MAYBE_NULL));
 	if (subtract) {
 		struct range64 bounds = d->s.r;
 		range64_sub(&d->s.r, &by->r);
@@ -135,6 +136,8 @@ static int pointer_math(struct verifier *v, const struct bpf_insn *insn, const s
 	bool known = scalar_is_const(&num->s), from_pointer = d == ptr;
 	s64 by = num->s.r.smin, sum;
 	int err;
+	ASSERT(num->type == SCALAR_VALUE && base_type(type) > SCALAR_VALUE);
+	ASSERT(dst != BPF_REG_FP);
 	if ((known && (num->s.r.smin != num->s.r.smax || num->s.r.umin != num->s.r.umax)) ||
 	    range64_is_empty(&num->s.r)) {
 		reg_set_unknown(d);

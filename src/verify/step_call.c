@@ -144,6 +144,7 @@ u32 acquire_reference(struct verifier *v, u32 insn) {
 
 /* All copies of what was released are numbers now. */
 int release_reference(struct verifier *v, u32 id) {
+	ASSERT(id);
 	if (!state_drop_ref(v->cur, id))
 		return -EINVAL;
 	for (struct reg_walk w = {.state = v->cur}; reg_next(&w);)
@@ -213,6 +214,7 @@ static int set_btf_result(struct verifier *v, const struct abi_helper *h, struct
 static int set_result_type(struct verifier *v, const struct helper_call *call, struct reg *r) {
 	const struct abi_helper *h = call->helper;
 	u32 flags = type_flag(h->ret);
+	ASSERT(r == &cur_regs(v)[BPF_REG_0]);
 	switch (base_type(h->ret)) {
 	case RET_INTEGER:
 		reg_set_unknown(r);
@@ -375,6 +377,7 @@ static int special_call(struct verifier *v, struct helper_call *call) {
 
 /* The bytes of a buffer that the helper filled. */
 static int write_raw(struct verifier *v, const struct helper_call *call) {
+	ASSERT(!call->raw_size || cur_regs(v)[call->raw_reg].type == PTR_TO_STACK);
 	for (u32 i = 0; i < call->raw_size; i++) {
 		int err = check_mem(v, call->raw_reg, (s32)i, 1, true, -1, false, false);
 		if (err)

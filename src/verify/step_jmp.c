@@ -61,6 +61,7 @@ static u64 linked_pack(const struct linked *l) {
 
 /* What is known of `known` now holds for all that are linked with it, at their distance. */
 static void linked_sync(struct state *s, const struct reg *known, const struct linked *l) {
+	ASSERT(l->n <= LINKED_MAX && known->type == SCALAR_VALUE);
 	for (u32 i = 0; i < l->n; i++) {
 		struct frame *f = s->frames[l->at[i].frame];
 		struct reg *r = l->at[i].is_reg ? &f->regs[l->at[i].place] : &f->slots[l->at[i].place].reg;
@@ -101,6 +102,7 @@ static bool packet_and_end(const struct reg *pkt, const struct reg *end) {
 static void packet_learn(struct state *s, const struct reg *pkt, bool strict) {
 	s32 range = pkt->off + strict + HOLE(PACKET_RANGE_PLUS_ONE);
 	u32 type = pkt->type, id = pkt->id;
+	ASSERT(reg_is_packet(pkt));
 	if (pkt->off < 0 || (pkt->off == 0 && strict))
 		return;
 	if (pkt->s.r.umax > MAX_PACKET_OFF || pkt->s.r.umax + (u64)pkt->off > MAX_PACKET_OFF)
@@ -203,6 +205,7 @@ static void decide_null(struct verifier *v, struct reg *r, u32 id, bool is_null)
 
 static void decide_nulls(struct verifier *v, struct state *s, u32 regno, bool is_null) {
 	struct reg r = state_regs(s)[regno];
+	ASSERT(r.type & PTR_MAYBE_NULL && r.id);
 	if (r.ref && r.ref == r.id && is_null) /* nothing was acquired */
 		state_drop_ref(s, r.id);
 	for (struct reg_walk w = {.state = s}; reg_next(&w);)
@@ -267,6 +270,7 @@ static void learn(struct verifier *v, struct reg *td, struct reg *ts, struct reg
 /* The way that both operands' values decide. */
 static int one_way(struct verifier *v, const struct bpf_insn *insn, const struct reg *d, const struct reg *s, bool jumps) {
 	int err = 0;
+	ASSERT(d->type != NOT_INIT && s->type != NOT_INIT);
 	if (d->type == SCALAR_VALUE)
 		err = mark_precise(v, insn->dst_reg);
 	if (!err && BPF_SRC(insn->code) == BPF_X && s->type == SCALAR_VALUE)

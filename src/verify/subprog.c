@@ -96,7 +96,8 @@ static int step_global_call(struct verifier *v, u32 subprog) {
 		return refuse_text(v, LOCK_CALL, -EINVAL,
 		                   "global function calls are not allowed while holding a lock,\nuse static function instead");
 	if (sub->might_sleep && !v->cur->in_sleepable)
-		return refuse_text(v, MIGHT_SLEEP, -EINVAL, "global functions that may sleep are not allowed in non-sleepable context");
+		return refuse_text(v, MIGHT_SLEEP, -EINVAL,
+		                   "global functions that may sleep are not allowed in non-sleepable context");
 	err = check_global_args(v, subprog);
 	if (err) {
 		say(v, "name", "%s", sub->name);
@@ -239,6 +240,7 @@ int leave_subprog(struct verifier *v) {
 	struct frame *callee = cur_frame(v), *caller = s->frames[s->curframe - 1];
 	bool callback = callee->in_callback;
 	int err;
+	ASSERT(callee->callsite >= 0 && (u32)callee->callsite < v->n);
 	if (callee->regs[BPF_REG_0].type == PTR_TO_STACK)
 		return refuse(v, RETURN_STACK, -EINVAL);
 	if (callback) {
@@ -291,7 +293,8 @@ int check_program_return(struct verifier *v) {
 	if (err)
 		return err;
 	if (subprog && r->type != SCALAR_VALUE)
-		return refuse_text(v, RETURN_NOT_SCALAR, -EINVAL, "At subprogram exit the register R%d is not a scalar value (%s)", 0,
+		return refuse_text(v, RETURN_NOT_SCALAR, -EINVAL,
+		                   "At subprogram exit the register R%d is not a scalar value (%s)", 0,
 		                   reg_type_name(r->type, name));
 	if (!want || (want->min == INT32_MIN && want->max == INT32_MAX))
 		return 0;

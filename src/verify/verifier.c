@@ -40,6 +40,7 @@ int refuse_not_yet(struct verifier *v, const char *what) {
 /* == Registers as operands == */
 
 int check_reg_read(struct verifier *v, u32 reg) {
+	ASSERT(reg < MAX_BPF_REG);
 	scratch_reg(v, reg);
 	if (likely(cur_regs(v)[reg].type != NOT_INIT))
 		return 0;
@@ -49,6 +50,7 @@ int check_reg_read(struct verifier *v, u32 reg) {
 
 /* clear: what it held is gone before the instruction computes. */
 int check_reg_write(struct verifier *v, u32 reg, bool clear) {
+	ASSERT(reg < MAX_BPF_REG);
 	if (unlikely(reg == BPF_REG_FP))
 		return refuse(v, FRAME_POINTER_WRITE, -EACCES);
 	scratch_reg(v, reg);
@@ -76,6 +78,7 @@ static int check_reg_numbers(struct verifier *v, const struct bpf_insn *insn) {
 static int first_visit(struct verifier *v, const struct bpf_insn *insn) {
 	char message[VALID_MESSAGE];
 	u8 class = BPF_CLASS(insn->code);
+	ASSERT(!(v->aux[v->at].flags & AUX_SEEN));
 	if (class == BPF_LD && !insn_is_ldimm64(insn) && !(v->type->flags & PROG_LD_ABS)) {
 		say(v, "prog", "%s", v->type->name);
 		return refuse(v, LD_ABS_TYPE, -EINVAL);
@@ -373,11 +376,12 @@ static int allocate(struct verifier *v) {
 }
 
 static int passes(struct verifier *v) {
-	static int (*const before[])(struct verifier *) = {check_input, allocate, check_subprogs, check_btf_func, check_btf_line,
-	                                                   resolve_immediates, check_cfg, check_attach, find_loops, stack_live_init,
-	                                                   find_live_registers, walk_all, check_max_stack_depth, fixup};
-	for (u32 i = 0; i < ARRAY_SIZE(before); i++) {
-		int err = before[i](v);
+	static int (*const in_order[])(struct verifier *) = {
+	    check_input, allocate,     check_subprogs, check_btf_func,  check_btf_line,      resolve_immediates,
+	    check_cfg,   check_attach, find_loops,     stack_live_init, find_live_registers, walk_all,
+	    check_max_stack_depth, fixup};
+	for (u32 i = 0; i < ARRAY_SIZE(in_order); i++) {
+		int err = in_order[i](v);
 		if (err)
 			return err;
 	}
