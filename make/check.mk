@@ -27,9 +27,9 @@ check:
 # to these: CHECK_PROGRAMS CHECK_BUILD KERNEL_PROGRAMS KERNEL_BUILD.
 CHECK_PROGRAMS += test/cli/tidy.sh "$(O)/test/run_cases" \
 	"SKEP_TEST_CACHE=$(O)/test/sites $(O)/test/launch $(TARGET_DIR)" $(UNITS) \
-	$(foreach t,$(filter-out test/cli/tidy.sh,$(CLI_TESTS)),"$(RUN_CLI) $(t)")
+	$(foreach t,$(filter-out test/cli/tidy.sh,$(CLI_TESTS)),"$(RUN_CLI) bash $(t)")
 CHECK_BUILD += $(O)/skep $(O)/libskep.a $(O)/libskep.so.0 $(UNITS) $(O)/test/run_cases $(O)/test/launch $(TARGETS_BUILT)
-KERNEL_PROGRAMS += $(KERNEL_isa) $(KERNEL_ABI) $(foreach t,$(KERNEL_TESTS),"$(RUN_CLI) $(t)")
+KERNEL_PROGRAMS += $(KERNEL_isa) $(KERNEL_ABI) $(foreach t,$(KERNEL_TESTS),"$(RUN_CLI) bash $(t)")
 KERNEL_BUILD += $(O)/skep $(KERNEL_isa) $(KERNEL_ABI)
 .PHONY: check-build kernel-build
 check-build: $(CHECK_BUILD)
