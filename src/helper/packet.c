@@ -101,6 +101,12 @@ static u32 sum_words(const u8 *at, u32 size, u32 sum) {
 		__builtin_memcpy(&word, at, 4);
 		wide += word;
 	}
+	if (size) {
+		u32 last = 0;
+		for (u32 i = 0; i < size; i++)
+			last |= (u32)at[i] << 8 * i;
+		wide += last;
+	}
 	wide = (wide & 0xffffffff) + (wide >> 32);
 	return (wide & 0xffffffff) + (wide >> 32);
 }
@@ -108,11 +114,10 @@ static u32 add_carry(u32 a, u32 b) {
 	u64 sum = (u64)a + b;
 	return sum + (sum >> 32);
 }
-/* r1 = from, r2 = its size, r3 = to, r4 = its size, r5 = seed: the difference of the sums, folded to 16 bits. */
+/* r1 = from, r2 = its size, r3 = to, r4 = its size, r5 = seed: the difference of the sums, folded to 16 bits. As in Linux 6.13
+ * and later: any size, folded. */
 u64 helper_csum_diff(DP_ARGS) {
 	u32 from_size = r2, to_size = r4, sum = r5;
-	if ((from_size | to_size) % 4)
-		return -EINVAL;
 	if (from_size && to_size)
 		sum = add_carry(sum_words((const u8 *)r3, to_size, sum), ~sum_words((const u8 *)r1, from_size, 0));
 	else if (to_size)

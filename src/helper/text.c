@@ -212,7 +212,7 @@ static int put_argument(const struct skep_run *run, struct out *o, const struct 
 		u32 size = s->kind == '4' ? 4 : 16;
 		if (*room < size)
 			return -ENOSPC;
-		if (memory_read(run, MEMORY_USER, bytes, arg, size))
+		if (memory_read(run, MEMORY_KERNEL, bytes, arg, size))
 			__builtin_memset(bytes, 0, size);
 		u32 n = address_text(text, s, bytes);
 		put_text(o, s, text, n);

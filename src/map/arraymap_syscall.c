@@ -44,6 +44,8 @@ static u8 *value_at(const struct map *map, u32 index, u32 cpu) {
 }
 static int lookup(const struct map *map, const void *key, void *value, u64 flags) {
 	u32 index = *(const u32 *)key;
+	if (flags & BPF_F_LOCK && map->spin_lock < 0)
+		return -EINVAL;
 	if (index >= map->max_entries)
 		return -ENOENT;
 	if (flags & BPF_F_LOCK) {
@@ -58,6 +60,8 @@ static int lookup(const struct map *map, const void *key, void *value, u64 flags
 	return 0;
 }
 static int update(const struct map *map, const void *key, const void *value, u64 flags) {
+	if (flags & BPF_F_LOCK && map->spin_lock < 0)
+		return -EINVAL; /* bpf(2) says so before it looks at the index */
 	return array_map_update_elem((u64)map, (u64)key, (u64)value, flags, 0, NULL);
 }
 static int update_percpu(const struct map *map, const void *key, const void *value, u64 flags) {

@@ -67,6 +67,8 @@ static int init(struct map *map) {
 }
 
 static int lookup(const struct map *map, const void *key, void *value, u64 flags) {
+	if (flags & BPF_F_LOCK && map->spin_lock < 0)
+		return -EINVAL;
 	for (u32 tries = 0; tries < HTAB_TRIES; tries++) {
 		struct htab_place place;
 		int error = htab_lookup(map, key, &place);

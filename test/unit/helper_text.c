@@ -32,8 +32,15 @@ static void formats(void) {
 	FORMAT("a=<abc> <  abc> <abc  >", "a=<%s> <%5s> <%-5s>", 3, (u64) "abc", (u64) "abc", (u64) "abc");
 	FORMAT("x y  z", "%c %c %2c", 3, 'x', 'y', 'z');
 	FORMAT("00000000deadbeef 0x0000000000001000", "%px %pS", 2, 0xdeadbeef, 0x1000, 0);
-	FORMAT("127.0.0.1 127.000.000.001", "%pI4 %pi4", 2, (u64) "\x7f\0\0\1", (u64) "\x7f\0\0\1", 0);
-	FORMAT("2001:0db8:0000:0000:0000:0000:0000:0001", "%pI6", 1, (u64) "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1", 0, 0);
+	/* Addresses are kernel memory: an own range here. */
+	static const u8 address[16] = {0x20, 1, 0x0d, 0xb8, [15] = 1}, home[4] = {127, 0, 0, 1};
+	struct run_range own[2] = {{(u64)address, (u64)address + 16}, {(u64)home, (u64)home + 4}};
+	env.own = own, env.own_n = 2;
+	FORMAT("127.0.0.1 127.000.000.001", "%pI4 %pi4", 2, (u64)home, (u64)home, 0);
+	FORMAT("2001:0db8:0000:0000:0000:0000:0000:0001", "%pI6", 1, (u64)address, 0, 0);
+	FORMAT("20010db8000000000000000000000001", "%pi6", 1, (u64)address, 0, 0);
+	env.own_n = 0;
+	FORMAT("0.0.0.0", "%pI4", 1, (u64)home, 0, 0);
 	FORMAT("", "%s", 1, 1, 0, 0); /* an address that cannot be read */
 	FORMAT("\xc3\xa4", "\xc3\xa4", 0, 0, 0, 0);
 	static const char *const bad[] = {"%", "%z", "%lld %q", "%hd", "%5.2d", "%*d", "%sx", "%pz", "%pI5", "\1", "%n", "%f"};
