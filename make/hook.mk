@@ -32,14 +32,22 @@ $(TARGET_DIR)/later.so: test/targets/later_lib.c test/targets/target.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TARGET_FLAGS) -fPIC -shared -o $@ $<
 
-LAUNCH_SRC := test/launch/launch.c test/launch/oracle.c test/launch/count.S
-$(O)/test/launch: $(LAUNCH_SRC) test/launch/oracle.h test/unit/test.h $(BELOW_hook:%=$(O)/lib/%.a)
+LAUNCH_COMMON := test/launch/common.c test/launch/count.S
+LAUNCH_DEPS := test/launch/common.h test/launch/oracle.h test/unit/test.h $(BELOW_hook:%=$(O)/lib/%.a)
+launch_link = $(CC) $(CPPFLAGS) -Itest/unit -Itest/launch $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(LDFLAGS) -o $@ $(filter %.c %.S,$^) \
+	$(BELOW_hook:%=$(O)/lib/%.a) $(LIBS_hook) -lpthread
+$(O)/test/launch: test/launch/launch.c test/launch/oracle.c $(LAUNCH_COMMON) $(LAUNCH_DEPS)
 	$(say) LD $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) -Itest/unit -Itest/launch $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(LDFLAGS) -o $@ $(LAUNCH_SRC) $(BELOW_hook:%=$(O)/lib/%.a) $(LIBS_hook) -lpthread
+	$(Q)$(launch_link)
+$(O)/test/kills: test/launch/kills.c $(LAUNCH_COMMON) $(LAUNCH_DEPS)
+	$(say) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(launch_link)
 .PHONY: check-launch
-check-launch: $(O)/test/launch $(TARGETS_BUILT)
-	@SKEP_TEST_CACHE=$(O)/test/sites timeout 300 $< $(TARGET_DIR)
+check-launch: $(O)/test/launch $(O)/test/kills $(TARGETS_BUILT)
+	@SKEP_TEST_CACHE=$(O)/test/sites timeout 300 $(O)/test/launch $(TARGET_DIR)
+	@SKEP_TEST_CACHE=$(O)/test/sites timeout 300 $(O)/test/kills 20
 
 $(O)/bench/hook: bench/hook.c bench/hook_programs.S test/launch/oracle.c test/launch/oracle.h $(BELOW_hook:%=$(O)/lib/%.a)
 	$(say) LD $@

@@ -209,20 +209,32 @@ u32 arrival_islands(const struct launch *l, const struct booting *b, struct boot
 
 /* ---- boot -------------------------------------------------------------------------------------------------------- */
 
+/* The number under which a process stands in words of maps; its forks take their own (target/hooks.c). 0 where processes
+ * have numbers of their own: nobody could tell whether they live. */
+static u32 participant_for(const struct launch *l, pid_t pid, pid_t inner) {
+	struct shared *sh = l->session.shared;
+	if (pid != inner)
+		return 0;
+	u32 n = __atomic_fetch_add(&sh->participants, 1, __ATOMIC_RELAXED) % PARTICIPANT_MAX + 1;
+	store_release(&sh->participant[n % PARTICIPANT_CELLS], (u64)n << 32 | (u32)pid);
+	return n;
+}
+
 /* The services of a process; the cookie marks it as one of ours. */
-static int fill_env(struct launch *l, const struct process *p, const struct auxv *v) {
+static int fill_env(struct launch *l, const struct mail *m, const struct process *p, const struct booting *b) {
 	const struct session_state *s = &l->session;
+	const struct auxv *v = &b->auxv;
 	u8 page[ENV_SIZE] = {0};
 	struct env env = {.run = {
 	    .clock_gettime = (void *)(v->vdso && l->vdso_clock ? v->vdso + l->vdso_clock : 0),
 	    .counters = (void *)(s->base + AT_SHARED + offsetof(struct shared, counters)),
 	    .nr_cpus = s->nr_cpus,
 	    .trace = (const void *)s->trace_at,
-	    .participant = l->next_participant,
+	    .participant = participant_for(l, b->pid, m->pid),
 	    .own = (const void *)(s->base + s->block + offsetof(struct session, own)),
 	    .own_n = ARRAY_SIZE(((struct session *)0)->own),
 	}};
-	l->next_participant = l->next_participant % PARTICIPANT_MAX + 1;
+	env.nameless = !env.run.participant;
 	memcpy(page, &env, sizeof env);
 	memcpy(page + AT_COOKIE, &l->cookie, sizeof l->cookie);
 	STATIC_ASSERT(sizeof env <= AT_COOKIE, "the cookie lies behind");
@@ -230,7 +242,7 @@ static int fill_env(struct launch *l, const struct process *p, const struct auxv
 }
 
 int arrival_boot(struct launch *l, const struct mail *m, const struct process *p, const struct booting *b) {
-	int err = fill_env(l, p, &b->auxv);
+	int err = fill_env(l, m, p, b);
 	for (u32 i = 0; !err && i < b->images; i++) {
 		const struct arriving *a = &b->image[i];
 		u64 patched = 0, skipped = 0;

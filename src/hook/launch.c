@@ -90,8 +90,9 @@ static void tick(struct launch *l) {
 	if (now - l->last_tick_ms < TICK_MS)
 		return;
 	l->last_tick_ms = now;
-	mail_reap(&l->session);
+	mail_reap(&l->session, l->watch, now);
 	requests_expire(l);
+	participants_check(l, false);
 	if (!l->detached)
 		store_release(&l->session.shared->orphaned, 0); /* somebody gave us up while we were stopped */
 }
@@ -119,8 +120,11 @@ static void serve_until_stopped(struct launch *l) {
 		stops_reap(l);
 		bool any = serve_all(l) || before != l->tracees.n;
 		tick(l);
-		if (l->child_ended && !told)
+		if (l->child_ended && !told) {
+			requests_expire(l);
+			participants_check(l, true);
 			told = true, eventfd_write(l->event, 1);
+		}
 		wait = any ? STOP_POLL_NS : MIN(wait * 5 / 4, (u64)STOP_POLL_MAX_NS);
 		bool poll = l->tracees.n || READ_ONCE(sh->silent) || (l->child_fd < 0 && !l->child_ended);
 		futex_wait(&sh->doorbell, bell, poll ? wait : BEAT_MS * 1000000ull);
@@ -260,7 +264,6 @@ int launch_start(struct skep_engine *e, const struct launch_opts *o, struct laun
 	if (!l)
 		return -ENOMEM;
 	l->epoll = l->event = l->child_fd = -1;
-	l->next_participant = 1;
 	l->opts = o, l->log = o->log, l->log_owner = o->log_owner;
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->changed, NULL);

@@ -8,6 +8,7 @@
 #include "hook/mailbox.h"
 #include "hook/process.h"
 #include "hook/session.h"
+#include "map/map.h"
 #include <pthread.h>
 #include <signal.h>
 
@@ -22,6 +23,7 @@ struct arriving { /* an image of a process that boots, and where its island is t
 struct booting { /* a process that runs the loader */
 	pid_t pid;
 	u64 since_ms;
+	char path[160];  /* of the program, for messages */
 	struct loader_place place;
 	struct auxv auxv;
 	u64 room;        /* for the loader, 0 = none */
@@ -33,13 +35,15 @@ struct launch {
 	struct session_state session;
 	struct images images;
 	u64 cookie;             /* stands in the private page of every process of the session */
-	u32 next_participant;
 	bool by_path_only;      /* pidfd_getfd is denied here */
 	bool by_path_failed;    /* a process that should have been able to open our descriptors did not come */
 	VEC(struct tracee) tracees;
 	VEC(struct booting) booting;
 	u32 next_slot;
-	u64 last_tick_ms;
+	struct mail_watch watch[REQUESTS];
+	u64 last_tick_ms, next_check_ms;
+	bool deaths;            /* participants have died since the maps were checked */
+	u8 dead[(PARTICIPANT_MAX + 8) / 8];
 	char skep_filters[24];  /* number of seccomp filters of skep itself, as /proc shows it */
 	bool filters_known, vdso_known;
 	u64 vdso_clock, vdso_room; /* offsets in the vDSO: clock_gettime, room for the loader; 0 = none */
@@ -85,6 +89,9 @@ int arrival_open(pid_t pid, const char *what, const char *path);
 /* requests.c */
 void requests_serve(struct launch *l, const struct mail *m);
 void requests_expire(struct launch *l);
+
+/* participants.c: repairs what dead processes left in maps; at most every so often, or now. */
+void participants_check(struct launch *l, bool now);
 
 /* stops.c */
 int stops_start_child(struct launch *l);

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WAIT_NS = 20000000, WAITS_MAX = 100 };
+enum { WAIT_NS = 20000000, WAITS_MAX = 100, DEAD_MS = 40000 /* threads wait 30 s at most: target/mail.c */ };
 
 static void wake(u32 *word) {
 	syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
@@ -23,7 +23,8 @@ bool mail_take(struct session_state *s, u32 *from, struct mail *out) {
 		if (load_acquire(&q->state) != REQUEST_ASKED || (a->op == REPLY_DONE && a->ticket == ticket))
 			continue;
 		*out = (struct mail){.slot = i, .kind = READ_ONCE(q->kind), .pid = (pid_t)READ_ONCE(q->pid),
-		                     .tid = (pid_t)READ_ONCE(q->owner), .ticket = ticket, .session = s};
+		                     .owner = READ_ONCE(q->owner), .ticket = ticket, .session = s};
+		out->tid = (pid_t)out->owner;
 		for (u32 n = 0; n < ARRAY_SIZE(out->arg); n++)
 			out->arg[n] = READ_ONCE(q->arg[n]);
 		*from = (i + 1) % REQUESTS;
@@ -34,7 +35,7 @@ bool mail_take(struct session_state *s, u32 *from, struct mail *out) {
 
 bool mail_waits(const struct mail *m) {
 	const struct request *q = &m->session->shared->request[m->slot];
-	return load_acquire(&q->owner) == (u32)m->tid && READ_ONCE(q->ticket) == m->ticket &&
+	return load_acquire(&q->owner) == m->owner && READ_ONCE(q->ticket) == m->ticket &&
 	       load_acquire(&q->state) != REQUEST_FREE;
 }
 
@@ -74,11 +75,14 @@ void mail_done(const struct mail *m) {
 	answer(m, REPLY_DONE);
 }
 
-void mail_reap(struct session_state *s) {
+void mail_reap(struct session_state *s, struct mail_watch *watch, u64 now_ms) {
 	for (u32 i = 0; i < REQUESTS; i++) {
 		struct request *q = &s->shared->request[i];
 		u32 owner = load_acquire(&q->owner);
-		if (owner && kill((pid_t)owner, 0) && errno == ESRCH) {
+		u64 ticket = READ_ONCE(q->ticket);
+		if (!owner || owner != watch[i].owner || ticket != watch[i].ticket)
+			watch[i] = (struct mail_watch){ticket, now_ms, owner};
+		else if (now_ms - watch[i].since_ms > DEAD_MS) {
 			store_release(&q->state, REQUEST_FREE);
 			__atomic_compare_exchange_n(&q->owner, &owner, 0, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 		}

@@ -7,7 +7,8 @@
 /* A request as skep took it: a copy, because targets can change the original. */
 struct mail {
 	u32 slot, kind;
-	pid_t pid, tid; /* as the target says */
+	u32 owner;      /* the thread as it calls itself: what stands in the slot */
+	pid_t pid, tid; /* as the target says; requests.c turns them into our numbers */
 	u64 ticket, arg[6];
 	struct session_state *session;
 };
@@ -18,6 +19,10 @@ bool mail_waits(const struct mail *m);
 /* Has the sleeping thread make system calls. Results in ret. 0, -ESRCH when it went away. */
 int mail_call(const struct mail *m, const struct remote_call *calls, u32 n, s64 *ret);
 void mail_done(const struct mail *m);
-/* Frees slots whose thread died in its sleep. */
-void mail_reap(struct session_state *s);
+/* Frees slots whose thread died in its sleep: those that have not changed for longer than any thread waits. */
+struct mail_watch {
+	u64 ticket, since_ms;
+	u32 owner;
+};
+void mail_reap(struct session_state *s, struct mail_watch *watch, u64 now_ms);
 #endif

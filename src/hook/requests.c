@@ -104,17 +104,14 @@ static bool find_asker(const struct launch *l, struct mail *m, struct process *p
 
 static void boot(struct launch *l, struct booting *b, const struct mail *m) {
 	struct process p;
-	char path[160];
 	int err = process_open(&p, b->pid);
 	if (!err) {
 		process_write(&p, b->place.at, b->place.bytes, b->place.n);
 		err = arrival_boot(l, m, &p, b);
 		process_close(&p);
 	}
-	if (err) {
-		launch_path_of(b->pid, path, sizeof path);
-		launch_unhooked(l, &l->report.unhooked_other, path, strerror(-err));
-	}
+	if (err)
+		launch_unhooked(l, &l->report.unhooked_other, b->path, strerror(-err));
 }
 
 /* An image that has no cookie yet: known by the number under which it was started, and by its sleep. */
@@ -130,18 +127,18 @@ static bool serve_boot(struct launch *l, const struct mail *m) {
 	return false;
 }
 
-/* Images whose loader never came to us: the program runs, without hooks. */
+/* Images whose loader never came to us: the program runs, or ran, without hooks. */
 void requests_expire(struct launch *l) {
-	char path[160];
 	for (u32 i = 0; i < l->booting.n; i++) {
-		pid_t pid = l->booting.at[i].pid;
-		bool gone = kill(pid, 0) && errno == ESRCH;
-		if (!gone && launch_now_ms() - l->booting.at[i].since_ms < BOOT_TIMEOUT_MS)
+		struct booting *b = &l->booting.at[i];
+		char exe[16];
+		launch_path_of(b->pid, exe, sizeof exe); /* empty: it has ended */
+		if (exe[0] && launch_now_ms() - b->since_ms < BOOT_TIMEOUT_MS)
 			continue;
-		launch_path_of(pid, path, sizeof path);
-		l->by_path_failed |= !gone && l->booting.at[i].by_path;
-		if (!gone && path[0])
-			launch_unhooked(l, &l->report.unhooked_other, path, "its memory or its filters leave no room for skep");
+		l->by_path_failed |= exe[0] && b->by_path;
+		launch_unhooked(l, &l->report.unhooked_other, b->path,
+		                b->by_path ? "it may not open skep's files, or has no room for them"
+		                           : "it has no room for skep's files, or a filter forbids them");
 		l->booting.at[i--] = l->booting.at[--l->booting.n];
 	}
 }

@@ -87,6 +87,7 @@ static int make_trace(struct session_state *s) {
 	struct engine_map *t = &s->trace;
 	const struct map_ops *ops = map_ops_of(BPF_MAP_TYPE_RINGBUF);
 	snprintf(t->name, sizeof t->name, "trace");
+	t->ops = ops;
 	t->map = (struct map){.type = BPF_MAP_TYPE_RINGBUF, .max_entries = TRACE_SIZE, .spin_lock = -1, .nr_cpus = 1};
 	t->token_fd = t->area_fd = -1;
 	int err = ops ? ops->geometry(&t->map) : -EOPNOTSUPP;

@@ -27,6 +27,8 @@ struct session_state {
 	/* What only this session holds: programs and maps that are reached through slots of maps. */
 	struct engine_prog *held_progs[SESSION_PROGS_MAX];
 	struct engine_map *held_maps[BOOT_FDS_MAX];
+	struct engine_map *maps[BOOT_FDS_MAX]; /* all that programs can reach */
+	u32 maps_n;
 	u32 held_progs_n, held_maps_n;
 };
 

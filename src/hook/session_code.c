@@ -299,13 +299,16 @@ static bool machine_wants(u32 nr, bool leave, u32 features) {
 	case __NR_mmap:
 	case __NR_fork:
 	case __NR_vfork:
-	case __NR_clone3:
 		return leave;
 	case __NR_clone:
+	case __NR_clone3:
 		return leave || features & FEATURE_TASK;
+	case __NR_seccomp:
+		return true;
 	case __NR_exit:
 		return !leave && features & FEATURE_TASK;
 	case __NR_prctl:
+		return true;
 	case __NR_setuid:
 	case __NR_setgid:
 	case __NR_setreuid:
@@ -461,6 +464,8 @@ static int build(struct builder *b) {
 	if (err)
 		return err;
 	s->trace_at = b->map[0].at;
+	for (u32 i = 0; i < b->maps; i++)
+		s->maps[s->maps_n++] = b->map[i].map;
 	b->block->fds = s->fds_n;
 	b->block->own[0] = (struct run_range){s->base, s->base + CODE_SIZE};
 	b->block->own[1] = (struct run_range){s->areas, s->next_area};

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SITES_MAX = 1 << 20, VERSION = 1 };
+enum { SITES_MAX = 1 << 20, VERSION = 2 /* of the format and of the finder */ };
 struct header {
 	char magic[8];
 	u32 version, site_size;

@@ -114,22 +114,22 @@ static enum start_result start_image(struct launch *l, struct booting *b, char *
 }
 
 static void boot_image(struct launch *l, pid_t pid) {
-	char path[160], why[200] = "";
+	char why[200] = "";
 	struct booting *b = vec_push(&l->booting);
 	if (!b) {
 		detach(l, pid);
 		return;
 	}
 	b->pid = pid, b->since_ms = launch_now_ms();
+	launch_path_of(pid, b->path, sizeof b->path);
 	enum start_result got = start_image(l, b, why, sizeof why);
 	if (got == START_OK)
 		return;
-	l->booting.n--;
-	launch_path_of(pid, path, sizeof path);
 	if (got == START_32BIT)
-		launch_unhooked(l, &l->report.unhooked_32bit, path, "it is no 64-bit program");
+		launch_unhooked(l, &l->report.unhooked_32bit, b->path, "it is no 64-bit program");
 	else if (got == START_FAILED)
-		launch_unhooked(l, &l->report.unhooked_other, path, why);
+		launch_unhooked(l, &l->report.unhooked_other, b->path, why);
+	l->booting.n--;
 }
 
 static void at_exec(struct launch *l, pid_t pid) {

@@ -1,113 +1,16 @@
 /* Launch mode from end to end: programs of test/targets run with counting programs attached to all their system calls, and
  * what was counted by (process, number) is compared with what each says of itself and, where bpf() is allowed, with the
  * kernel's raw tracepoint. Run with the folder of the built targets. */
-#include "hook/launch.h"
-#include "abi/dataplane.h"
+#include "common.h"
 #include "oracle.h"
 #include "test.h"
 #include <asm/unistd.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-enum { PIDS = 256, NUMBERS = 512 };
-struct counts {
-	u64 pid, by_nr[NUMBERS];
-};
-extern const u8 count_start[], count_tracepoint[], count_raw[], count_regs[], count_helper[], count_map[], count_end[];
-
-/* No engine here: nothing is reached through slots. */
-struct engine_prog *engine_prog_by_id(struct skep_engine *e, u32 id) {
-	(void)e, (void)id;
-	return NULL;
-}
-struct engine_map *engine_map_by_id(struct skep_engine *e, u32 id) {
-	(void)e, (void)id;
-	return NULL;
-}
-void engine_prog_put(struct skep_engine *e, struct engine_prog *p) {
-	(void)e, (void)p;
-}
-void engine_map_put(struct skep_engine *e, struct engine_map *m) {
-	(void)e, (void)m;
-}
-
-static struct counts *counts;
-static struct engine_map map = {.name = "counts", .area_fd = -1};
 static const char *folder;
 static bool oracle;
-static char output[1 << 20];
-static struct launch_report last;
 
-static void make_map(void) {
-	map.map.data_size = PIDS * sizeof(struct counts);
-	map.token_fd = memfd_create("counts", MFD_CLOEXEC);
-	if (ftruncate(map.token_fd, (off_t)map.map.data_size))
-		exit(2);
-	counts = mmap(NULL, map.map.data_size, PROT_READ | PROT_WRITE, MAP_SHARED, map.token_fd, 0);
-	map.map.data = (u8 *)counts;
-}
-
-struct setup {
-	enum launch_point point;
-	enum launch_ctx ctx;
-	s32 nr;
-};
-static void log_line(void *owner, const char *line) {
-	(void)owner;
-	if (getenv("SKEP_TEST_LOG"))
-		fprintf(stderr, "# %s\n", line);
-}
-
-/* Runs a command with one program attached; its standard output goes to `output`. The exit status, or negative errno. */
-static int run(char *const argv[], struct setup how) {
-	struct xlated x = {.uses_run_task = true};
-	struct reloc relocs[] = {{(u32)(count_helper - count_start), RELOC_DP, DP_helper_get_current_pid_tgid, 0},
-	                         {(u32)(count_map - count_start), RELOC_MAP_VALUE, 0, 0}};
-	const u8 *entry[] = {[LAUNCH_CTX_TRACEPOINT] = count_tracepoint, [LAUNCH_CTX_SYSCALL_TP] = count_tracepoint,
-	                     [LAUNCH_CTX_RAW_TP] = count_raw, [LAUNCH_CTX_REGS] = count_regs};
-	struct image image = {.id = 7, .xlated = &x, .code = (u8 *)count_start, .code_size = (u32)(count_end - count_start),
-	                      .entry = (u32)(entry[how.ctx] - count_start), .relocs = relocs, .relocs_n = 2};
-	struct engine_map *maps[] = {&map};
-	struct engine_prog prog = {.image = &image, .maps = maps, .maps_n = 1, .id = 7, .name = "count"};
-	struct launch_prog attached = {.prog = &prog, .point = how.point, .ctx = how.ctx, .nr = how.nr};
-	struct launch_opts o = {.size = sizeof o, .argv = argv, .progs = &attached, .progs_n = 1, .log = log_line,
-	                        .cache_dir = getenv("SKEP_TEST_CACHE")};
-	struct launch *l;
-	char error[256];
-	memset(counts, 0, map.map.data_size);
-	if (oracle)
-		oracle_clear();
-	int out = memfd_create("output", MFD_CLOEXEC), saved = dup(1);
-	fflush(stdout);
-	dup2(out, 1);
-	int r = launch_start(NULL, &o, &l, error);
-	dup2(saved, 1), close(saved);
-	if (r) {
-		printf("# %s\n", error);
-		close(out);
-		return r;
-	}
-	while ((r = launch_serve(l, 1000)) > 0)
-		;
-	launch_report(l, &last);
-	int status = launch_exit_status(l);
-	launch_free(l);
-	ssize_t n = pread(out, output, sizeof output - 1, 0);
-	output[n < 0 ? 0 : n] = 0;
-	close(out);
-	return r < 0 ? r : status;
-}
 static const struct setup enter_all = {LAUNCH_ENTER, LAUNCH_CTX_TRACEPOINT, -1};
-
-static u64 counted(u32 pid, u32 nr) {
-	for (u32 i = 0; i < PIDS; i++)
-		if (counts[i].pid == pid)
-			return counts[i].by_nr[nr];
-	return 0;
-}
 
 /* Every line of the report. */
 static void check_output(const char *name) {
@@ -121,7 +24,7 @@ static void check_output(const char *name) {
 		*end = 0;
 		lines++;
 		if (sscanf(line, "count %d %d %ld", &pid, &nr, &n) == 3) {
-			u64 got = counted((u32)pid, (u32)nr);
+			u64 got = common_counted((u32)pid, (u32)nr);
 			if (got != (u64)n)
 				test_bad++, printf("# %s: process %d made %ld calls of number %d, %llu were counted\n", name, pid, n,
 				                   nr, (unsigned long long)got);
@@ -135,7 +38,7 @@ static void check_output(const char *name) {
 
 /* The numbers that skep's own code calls in targets, and those that a process calls before its first exec. */
 static bool is_ours(u32 nr) {
-	static const u32 ours[] = {__NR_read, __NR_close, __NR_fcntl, __NR_mmap, __NR_mremap, __NR_madvise, __NR_rt_sigprocmask, __NR_getpid, __NR_gettid,
+	static const u32 ours[] = {__NR_read, __NR_open, __NR_process_vm_readv, __NR_close, __NR_fcntl, __NR_mmap, __NR_mremap, __NR_madvise, __NR_rt_sigprocmask, __NR_getpid, __NR_gettid,
 	                           __NR_getuid, __NR_getgid, __NR_prctl, __NR_futex, __NR_socketpair, __NR_recvmsg,
 	                           __NR_nanosleep, __NR_execve, __NR_set_robust_list, __NR_restart_syscall};
 	for (u32 i = 0; i < ARRAY_SIZE(ours); i++)
@@ -169,7 +72,9 @@ static void run_target(const char *name, struct setup how, bool restarts) {
 		SKIP(label, "not built here");
 		return;
 	}
-	EXPECT_EQ(run(argv, how), 0);
+	if (oracle)
+		oracle_clear();
+	EXPECT_EQ(common_run(argv, how), 0);
 	check_output(name);
 	if (how.point == LAUNCH_ENTER && how.nr < 0 && !restarts)
 		check_oracle(name);
@@ -214,7 +119,8 @@ static void commands(void) {
 			SKIP(label, "bpf() is not permitted here");
 			continue;
 		}
-		EXPECT_EQ(run((char **)lines[i], enter_all), 0);
+		oracle_clear();
+		EXPECT_EQ(common_run((char **)lines[i], enter_all), 0);
 		check_oracle(lines[i][0]);
 		printf("# %s: %llu processes\n", lines[i][0], (unsigned long long)last.processes);
 		test_report(label);
@@ -223,7 +129,7 @@ static void commands(void) {
 
 int main(int argc, char **argv) {
 	folder = argc > 1 ? argv[1] : ".";
-	make_map();
+	common_make_map();
 	oracle = !oracle_start() && oracle_attach() >= 0;
 	if (!oracle)
 		SKIP("comparison with the kernel", "bpf() is not allowed here");

@@ -50,6 +50,8 @@ void boot(struct boot_frame *frame) {
 	for (u32 i = 0; i < session.fds; i++)
 		if (frame->fd[i] >= 0)
 			target_syscall3(__NR_close, frame->fd[i], 0, 0);
+	if (ok)
+		slots->kept = 1;
 	for (u32 i = 0; ok && i < BOOT_ISLANDS_MAX && frame->island[i].size; i++)
 		map_island(&frame->island[i]);
 	if (ok)

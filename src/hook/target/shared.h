@@ -129,6 +129,7 @@ struct request {
 	u64 arg[6];
 	s64 ret[CALLS_MAX];
 };
+enum { PARTICIPANT_CELLS = 8192 };
 struct shared {
 	u32 doorbell;   /* a futex: skep sleeps on it */
 	u32 orphaned;   /* a thread waited for a dead skep */
@@ -137,6 +138,9 @@ struct shared {
 	u64 counters[RUN_COUNTERS];
 	u64 forks, missed_requests;
 	u64 pad2[6];
+	u32 participants; /* numbers given out */
+	u32 pad3[15];
+	u64 participant[PARTICIPANT_CELLS]; /* number << 32 | process: who it was last given to */
 	struct request request[REQUESTS];
 };
 STATIC_ASSERT(sizeof(struct shared) <= SHARED_SIZE, "requests fit");
@@ -145,13 +149,22 @@ STATIC_ASSERT(sizeof(struct shared) <= SHARED_SIZE, "requests fit");
 
 struct thread_slot { /* found by FS base */
 	u64 key;        /* FS base | 1, 0 = free */
-	struct run_task task;
-	u64 pad[3];
+	struct run_task task; /* tid 0: not known */
+	const u32 *tid_at; /* where the kernel has put the thread's number, NULL: must be asked for */
+	u64 pad[2];
 };
-enum { THREAD_SLOTS = SLOTS_SIZE / 64 };
+enum { THREAD_SLOTS = SLOTS_SIZE / 64 - 1 };
 STATIC_ASSERT(sizeof(struct thread_slot) == 64, "one cache line");
+struct slot_table { /* empty in a forked child */
+	u64 kept;       /* 0: this memory is a copy that nobody has seen yet */
+	u64 pad[7];
+	struct thread_slot slot[THREAD_SLOTS];
+};
+STATIC_ASSERT(sizeof(struct slot_table) == SLOTS_SIZE, "fits");
 struct env {
 	struct run_env run; /* first: what programs see */
 	u32 silent;     /* a seccomp filter of the program's own is in force: no system call of ours */
+	u32 nameless;   /* in a namespace of numbers of its own: participants could not be told apart */
+	struct run_task last; /* what was last learnt of any thread of this process; pid 0: nothing */
 };
 #endif

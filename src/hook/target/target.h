@@ -8,7 +8,7 @@
 extern const struct session session __attribute__((visibility("hidden")));
 #define tables ((const struct tables *)(session.base + AT_TABLES))
 #define shared ((struct shared *)(session.base + AT_SHARED))
-#define slots ((struct thread_slot *)(session.base + AT_SLOTS))
+#define slots ((struct slot_table *)(session.base + AT_SLOTS))
 #define env ((struct env *)(session.base + AT_ENV))
 
 static inline s64 target_syscall(u64 nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) {
