@@ -79,7 +79,7 @@ static struct map_facts *map_by_index(void *owner, u32 i, int *error) {
 			__atomic_fetch_add(&o->uses, 1, __ATOMIC_ACQUIRE);
 	} else if (!o) {
 		s32 fd;
-		*error = l->fd_array ? call_read(l->c, &fd, l->fd_array + (u64)i * sizeof fd, sizeof fd) : -EPROTO;
+		*error = l->fd_array ? call_read_checked(l->c, &fd, l->fd_array + (u64)i * sizeof fd, sizeof fd) : -EPROTO;
 		if (!*error)
 			*error = object_use(l->c, fd, OBJECT_MAP, &o, NULL);
 	}

@@ -185,6 +185,7 @@ static inline struct object_map *map_of_facts(const struct map_facts *f) {
 
 /* call.c: the caller's memory and the words for people. explain gives error back, so that one can return it. */
 int call_read(const struct call *c, void *to, u64 from, u64 bytes);
+int call_read_checked(const struct call *c, void *to, u64 from, u64 bytes);
 int call_write(const struct call *c, u64 to, const void *from, u64 bytes);
 int call_read_string(const struct call *c, char *to, u32 size, u64 from); /* length, or -EFAULT; cut at size - 1 */
 int call_tail_zero(const struct call *c, u64 at, u32 known, u32 given);   /* 0, -E2BIG, -EFAULT */
