@@ -121,7 +121,7 @@ static void run_attr(union bpf_attr *a) {
 	a->test.cpu = any(6) ? 0 : any(8);
 }
 static void info_attr(union bpf_attr *a) {
-	a->info.bpf_fd = some_fd(), a->info.info = (u64)(uintptr_t)memory[7], a->info.info_len = any(3) ? 232 : odd_number() % 5000;
+	a->info.bpf_fd = some_fd(), a->info.info = (u64)(uintptr_t)memory[7], a->info.info_len = any(3) ? 232 : odd_number() % 5000 / 8 * 8;
 	/* A record whose sizes and pointers are plausible: they are both in and out. */
 	memset(memory[7], 0, 8192);
 	if (any(2) && is_prog[a->info.bpf_fd & 0xffff]) {

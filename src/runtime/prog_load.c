@@ -45,6 +45,7 @@ static struct object *used_as(struct load *l, s32 name, bool index) {
 	return NULL;
 }
 static struct map_facts *facts_of(struct object *o) {
+	ASSERT(o->kind == OBJECT_MAP);
 	struct object_map *m = MAP_OF(o);
 	m->m.facts.frozen = READ_ONCE(o->head->frozen);
 	return &m->m.facts;
@@ -71,7 +72,9 @@ static struct map_facts *map_by_fd(void *owner, s32 fd) {
 static struct map_facts *map_by_index(void *owner, u32 i, int *error) {
 	struct load *l = owner;
 	struct object *o = used_as(l, (s32)i, true);
-	*error = 0;
+	*error = o && o->kind != OBJECT_MAP ? -EINVAL : 0; /* fd_array may name BTFs too */
+	if (*error)
+		return NULL;
 	if (!o && l->record) {
 		if (i >= l->ids_n)
 			*error = -EINVAL;

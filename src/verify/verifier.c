@@ -456,6 +456,6 @@ int verify(const struct verify_input *in, struct arena *arena, struct verify_out
 	scratch = v->scratch;
 	arena_free(&scratch);
 	ASSERT(!err == !!out->xlated);
-	ASSERT(err ? out->diag.code : !out->diag.code);
+	ASSERT(err || !out->diag.code); /* the kernel refuses some records without a word */
 	return err ? err : log_err;
 }
