@@ -125,6 +125,9 @@ u32 btf_essential_len(const char *name);
 /* The name nearest to a mistyped one among types of a kind (BTF_KIND_UNKN: all), or NULL when none is near. */
 const char *btf_nearest_name(const struct btf *btf, const char *name, u32 kind);
 
+/* Edits (insert, delete, replace) from a to b: at most limit + 1, which also stands for names over 64 characters. */
+u32 btf_name_distance(const char *a, const char *b, u32 limit);
+
 /* Declaration tags of one type: component -1 the type itself, else the index of a member or parameter; prefix may be
  * "". Returns the next tag's id after `after` (0: first), and the rest of its text behind the prefix; 0 at the end. */
 u32 btf_decl_tag_next(const struct btf *btf, u32 target, s32 component, const char *prefix, u32 after,

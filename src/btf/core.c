@@ -366,15 +366,51 @@ static void describe(const struct spec *s, u32 kind, char *to, u32 size) {
 	}
 }
 
-/* Why nothing matched, with the nearest member name where the first that is missing can be told. */
+/* A member of this name in a struct or in unnamed ones inside it; else the nearest name that is there, in *near. */
+static bool has_member(const struct btf *btf, const struct btf_type *t, const char *name, const char **near, u32 *best,
+                       u32 depth) {
+	for (u32 i = 0; i < btf_vlen(t); i++) {
+		const char *have = btf_string(btf, btf_members(t)[i].name_off);
+		const struct btf_type *inner = btf_skip_type(btf, btf_members(t)[i].type);
+		if (!*have && btf_is_composite(inner) && depth) {
+			if (has_member(btf, inner, name, near, best, depth - 1))
+				return true;
+			continue;
+		}
+		u32 d = btf_name_distance(name, have, *best);
+		if (*have && !d)
+			return true;
+		if (*have && d <= *best)
+			*near = have, *best = d - 1;
+	}
+	return false;
+}
+
+/* Why nothing matched: no such type, or the first member on the path that is missing, with the name nearest to it. */
 static void explain(struct btf_core *core, u32 kind, u32 candidates, struct btf_core_value *v) {
 	const struct spec *local = &core->specs[0];
-	char what[112];
+	char what[88];
 	describe(local, kind, what, sizeof what);
-	if (!candidates)
-		snprintf(v->why, sizeof v->why, "%s: the target BTF has no type of that name", what);
-	else
-		snprintf(v->why, sizeof v->why, "%s: not in the target BTF's type", what);
+	if (!candidates) {
+		snprintf(v->why, sizeof v->why, "%s: it has no type of that name", what);
+		return;
+	}
+	for (u32 i = 0; i < local->n && is_field(kind); i++) {
+		const struct accessor *a = &local->at[i];
+		const char *name = a->name ? btf_name_of(core->local, a->type_id) : "", *near = NULL;
+		u64 cursor = 0;
+		u32 id = *name ? btf_next_named(core->target, name, btf_essential_len(name), &cursor) : 0, best = 4;
+		const struct btf_type *t = btf_type(core->target, btf_skip_modifiers(core->target, id));
+		if (!btf_is_composite(t) || has_member(core->target, t, a->name, &near, &best, 4))
+			continue;
+		best = near ? (u32)strlen(near) / 3 : 0;
+		if (near && btf_name_distance(a->name, near, best) > best)
+			near = NULL;
+		snprintf(v->why, sizeof v->why, "%s: struct %s has no %s there%s%s", what, btf_name(core->target, t), a->name,
+		         near ? ", but " : "", near ? near : "");
+		return;
+	}
+	snprintf(v->why, sizeof v->why, "%s: its type is different there", what);
 }
 
 static int resolve(struct btf_core *core, const struct bpf_core_relo *relo, struct btf_core_value *v) {

@@ -109,10 +109,9 @@ u32 btf_find(const struct btf *btf, const char *name, u32 kind) {
 	return 0;
 }
 
-/* Edits (insert, delete, replace) between a mistyped name and a candidate, at most limit + 1. */
-static u32 distance(const char *a, u32 an, const char *b, u32 bn, u32 limit) {
+u32 btf_name_distance(const char *a, const char *b, u32 limit) {
 	enum { LEN = 64 };
-	u32 row[LEN + 1];
+	u32 an = (u32)strnlen(a, LEN + 1), bn = (u32)strnlen(b, LEN + 1), row[LEN + 1];
 	if (an > LEN || bn > LEN || (an > bn ? an - bn : bn - an) > limit)
 		return limit + 1;
 	for (u32 j = 0; j <= bn; j++)
@@ -126,7 +125,7 @@ static u32 distance(const char *a, u32 an, const char *b, u32 bn, u32 limit) {
 		if (best > limit)
 			return limit + 1;
 	}
-	return row[bn];
+	return MIN(row[bn], limit + 1);
 }
 const char *btf_nearest_name(const struct btf *btf, const char *name, u32 kind) {
 	u32 len = (u32)strlen(name), limit = len < 4 ? 1 : MIN(len / 4, 4u);
@@ -136,7 +135,7 @@ const char *btf_nearest_name(const struct btf *btf, const char *name, u32 kind) 
 		const char *have = btf_name(btf, t);
 		if (!*have || (kind != BTF_KIND_UNKN && btf_kind(t) != kind))
 			continue;
-		u32 d = distance(name, len, have, (u32)strnlen(have, 65), limit);
+		u32 d = btf_name_distance(name, have, limit);
 		if (d && d <= limit)
 			best = have, limit = d - 1;
 	}

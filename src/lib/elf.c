@@ -72,6 +72,8 @@ static int check_header(struct skep_object *o, const u8 *data, u64 size) {
 	if (type != ET_REL)
 		return object_error(o, -EINVAL, "Give the .o file that clang -target bpf -c makes",
 				    "%s is not a relocatable object (ELF type %u)", o->path, type);
+	if (h.e_shoff % sizeof(u64))
+		return object_error(o, -EINVAL, "Copy or build it again", "%s is damaged: its section table is not aligned", o->path);
 	u64 end = h.e_shoff + (u64)h.e_shnum * sizeof(Elf64_Shdr);
 	if (h.e_shoff > size || end > size)
 		return object_error(o, -EINVAL, "Copy or build it again",

@@ -330,7 +330,7 @@ static int resolve_typed(struct skep_object *o, struct extern_ *e, bool is_funct
 	u32 theirs = btf_type(target, id)->type;
 	theirs = is_function ? theirs : btf_skip_modifiers(target, theirs);
 	if (btf_core_types_compatible(o->btf, e->ksym.type_id, target, theirs, &steps) <= 0) {
-		if (e->weak)
+		if (e->weak && is_function)
 			return 0;
 		return object_error(o, -EINVAL, "Take its declaration from vmlinux.h",
 				    "%s: «%s» has another type in %s than declared", o->path, e->name,

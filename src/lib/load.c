@@ -60,7 +60,6 @@ static bool needs_btf(const struct skep_object *o) {
 }
 
 static int load_btf(struct skep_object *o) {
-	enum { LOG = 16384 };
 	union bpf_attr a = {0};
 	if (!o->btf)
 		return 0;
@@ -70,22 +69,12 @@ static int load_btf(struct skep_object *o) {
 		o->btf_fd = (int)fd;
 		return 0;
 	}
-	char *log = calloc(1, LOG);
-	if (log) {
-		a.btf_log_buf = (u64)(uintptr_t)log, a.btf_log_size = LOG, a.btf_log_level = 1;
-		s64 again = object_bpf(o, BPF_BTF_LOAD, &a);
-		if (again >= 0)
-			object_close_fd(o, (int)again);
-	}
-	/* The last line says why. */
-	char *last = log ? log : "";
-	for (char *p = log; p && *p; p++)
-		if (*p == '\n' && p[1])
-			last = p + 1;
+	/* Our own check words the same rules; what it does not know, the kernel does not explain either. */
+	struct btf_log log = {0};
+	struct btf *again = NULL;
+	const char *reason = btf_parse(o->btf->data, o->btf->data_size, NULL, BTF_STRICT, &log, &again) ? log.error : strerror((int)-fd);
+	btf_put(again);
 	bool needed = needs_btf(o);
-	char reason[200];
-	snprintf(reason, sizeof reason, "%.*s", (int)strcspn(last, "\n"), *last ? last : strerror((int)-fd));
-	free(log);
 	if (needed)
 		return object_error(o, (int)fd, permission_hint(o, fd), "%s: %s does not take its type information: %s",
 				    o->path, object_target_name(o), reason);

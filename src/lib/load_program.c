@@ -122,7 +122,7 @@ static const char *own_reason(const struct skep_program *p, const struct refusal
 		return NULL;
 	if (n == POISON_RELO) {
 		const char *why = why_poisoned(p, r->insn);
-		snprintf(to, size, "the program needs what %s does not have: %s", object_target_name(o),
+		snprintf(to, size, "the program needs what the types of %s do not have: %s", object_target_name(o),
 			 why ? why : "a CO-RE relocation could not be resolved");
 		return to;
 	}

@@ -243,6 +243,4 @@ struct relocation {
 };
 int object_relocations(struct skep_object *o, u32 target_section,
 		       int (*visit)(struct skep_object *o, u32 section, const struct relocation *r));
-/* Edits distance helper for «did you mean». */
-u32 word_distance(const char *a, const char *b, u32 limit);
 #endif

@@ -37,29 +37,11 @@ int out_of_memory(struct skep_object *o) {
 	return object_error(o, -ENOMEM, NULL, "%s: out of memory", o->path);
 }
 
-u32 word_distance(const char *a, const char *b, u32 limit) {
-	enum { LEN = 64 };
-	u32 an = (u32)strnlen(a, LEN + 1), bn = (u32)strnlen(b, LEN + 1), row[LEN + 1];
-	if (an > LEN || bn > LEN)
-		return limit + 1;
-	for (u32 j = 0; j <= bn; j++)
-		row[j] = j;
-	for (u32 i = 1; i <= an; i++) {
-		u32 diagonal = row[0];
-		row[0] = i;
-		for (u32 j = 1; j <= bn; j++) {
-			u32 cost = MIN(diagonal + (a[i - 1] != b[j - 1]), MIN(row[j], row[j - 1]) + 1);
-			diagonal = row[j], row[j] = cost;
-		}
-	}
-	return MIN(row[bn], limit + 1);
-}
-
 const char *nearest_word(const char *word, const char *const *words, u32 n) {
 	u32 limit = MAX((u32)strlen(word) / 3, 1u);
 	const char *best = NULL;
 	for (u32 i = 0; i < n; i++) {
-		u32 d = word_distance(word, words[i], limit);
+		u32 d = btf_name_distance(word, words[i], limit);
 		if (d <= limit)
 			best = words[i], limit = d ? d - 1 : 0;
 	}

@@ -1,6 +1,5 @@
-/* The BTF check against the kernel's: mutated type information of real objects goes to BPF_BTF_LOAD and to btf_parse with
- * BTF_STRICT; errno and log must be the same.
- *   btf_load ITERATIONS OBJECT... */
+/* The BTF check against the kernel's: mutated type information of real objects goes to BPF_BTF_LOAD and to btf_parse
+ * with BTF_STRICT; errno and log must be the same. btf_load ITERATIONS OBJECT... */
 #include "base/vec.h"
 #include "btf/btf.h"
 #include "lib/object.h"
@@ -98,14 +97,14 @@ int main(int argc, char **argv) {
 					x++, y++;
 				}
 				if (differ++ < 40)
-					printf("# %s round %u: kernel %d, skep %d (%s)\n#  kernel: %.150s\n#  skep:   %.150s\n", argv[i], r, a, b, log.error,
-					       line, ours + (line - theirs));
+					printf("# %s round %u: kernel %d, skep %d (%s)\n#  kernel: %.150s\n#  skep:   %.150s\n", argv[i], r,
+						   a, b, log.error, line, ours + (line - theirs));
 			}
 			free(copy);
 		}
 		skep_object__close(o);
 	}
-	printf("%s 1 - btf_load: %u blobs, %u accepted by the kernel, %u differ\n1..1\n", differ ? "not ok" : "ok", compared, accepted,
-	       differ);
+	printf("%s 1 - btf_load: %u blobs, %u accepted by the kernel, %u differ\n1..1\n", differ ? "not ok" : "ok",
+		   compared, accepted, differ);
 	return differ != 0;
 }

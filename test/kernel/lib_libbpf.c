@@ -14,8 +14,7 @@ static unsigned maps_same, progs_same, differences, not_opened, opened_more, loa
 static const char *file;
 
 static void differs(const char *what, const char *name, long long libbpf, long long skep) {
-	printf("# %s: %s: %s: libbpf %lld (0x%llx), skep %lld (0x%llx)\n", file, name, what, libbpf, libbpf, skep,
-	       skep);
+	printf("# %s: %s: %s: libbpf %lld (0x%llx), skep %lld (0x%llx)\n", file, name, what, libbpf, libbpf, skep, skep);
 	differences++;
 }
 #define SAME(what, name, a, b) ((a) == (b) ? (void)0 : differs(what, name, (long long)(a), (long long)(b)))
@@ -55,10 +54,19 @@ static void compare_insns(const struct peer_prog *l, const struct peer_prog *s) 
 	for (unsigned i = 0; i < l->n && i < s->n; i++)
 		if (l->raw[i] != s->raw[i]) {
 			printf("# %s: %s: instruction %u: libbpf %016llx, skep %016llx\n", file, s->name, i,
-			       (unsigned long long)l->raw[i], (unsigned long long)s->raw[i]);
+				   (unsigned long long)l->raw[i], (unsigned long long)s->raw[i]);
 			break;
 		}
 	differences++;
+}
+
+/* libbpf 1.1 leaves calls of weak kernel functions that are absent as calls of function -1; later ones and skep make
+ * them calls of a helper whose number says which. */
+static bool calls_absent_function(const struct peer_prog *l, const struct peer_prog *s) {
+	for (unsigned i = 0; i < l->n && i < s->n; i++)
+		if (l->raw[i] == 0x2085 && (unsigned)(s->raw[i] >> 32) / 1000000 == 2002)
+			return true;
+	return false;
 }
 
 static void compare_progs(const struct peer *l, const struct peer *s) {
@@ -75,13 +83,14 @@ static void compare_progs(const struct peer *l, const struct peer *s) {
 			differs("program that skep does not load; libbpf's verdict", o->name, o->verdict, 0);
 			continue;
 		}
-		if ((!o->n && !p->n) ||
-		    o->type == STRUCT_OPS_PROG) /* neither reached the kernel; what skep does not load */
+		if ((!o->n && !p->n) || o->type == STRUCT_OPS_PROG) /* neither reached the kernel; what skep does not load */
 			continue;
 		if (!p->n) {
 			differs("verdict before the kernel saw it", o->name, o->verdict, p->verdict);
 			continue;
 		}
+		if (calls_absent_function(o, p))
+			continue;
 		unsigned before = differences;
 		SAME("verdict", o->name, o->verdict, p->verdict);
 		SAME("instructions", o->name, o->n, p->n);
@@ -111,11 +120,14 @@ int main(int argc, char **argv) {
 		peer_reset(&l), peer_reset(&s);
 		unsigned before = differences;
 		peer_libbpf(&l, argv[i]);
+		s.whole = l.whole;
 		peer_skep(&s, argv[i]);
 		if (l.open_error || l.load_error) {
 			if (l.open_error && !s.open_error)
 				opened_more++;
 			not_opened++;
+			printf("ok %d - %s # SKIP libbpf does not %s it; skep %s\n", i, file, l.open_error ? "open" : "load",
+			       s.open_error ? "neither" : s.load_error ? "opens it" : "does");
 			continue;
 		}
 		SAME("open", "object", l.open_error, s.open_error);
@@ -128,8 +140,8 @@ int main(int argc, char **argv) {
 		fflush(stdout);
 	}
 	printf("1..%d\n# %u maps and %u programs equal; %u differences; libbpf did not open or load %u objects (skep "
-	       "opened %u of "
-	       "these); %u programs only skep brought to the kernel\n",
-	       argc - 1, maps_same, progs_same, differences, not_opened, opened_more, loaded_more);
+		   "opened %u of "
+		   "these); %u programs only skep brought to the kernel\n",
+		   argc - 1, maps_same, progs_same, differences, not_opened, opened_more, loaded_more);
 	return differences != 0;
 }

@@ -1,5 +1,6 @@
 #include "peer.h"
 #include <linux/bpf.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,12 +34,11 @@ static void record_map(struct peer *p, const union bpf_attr *a, long fd) {
 	struct peer_map *m = &p->maps[p->maps_n], *inner;
 	memset(m, 0, sizeof *m);
 	memcpy(m->name, a->map_name, 15);
-	m->type = a->map_type, m->key_size = a->key_size, m->value_size = a->value_size,
-	m->max_entries = a->max_entries;
+	m->type = a->map_type, m->key_size = a->key_size, m->value_size = a->value_size, m->max_entries = a->max_entries;
 	m->flags = a->map_flags, m->key_type = a->btf_key_type_id, m->value_type = a->btf_value_type_id;
 	m->numa_node = a->numa_node, m->extra = a->map_extra;
 	if ((m->type == BPF_MAP_TYPE_ARRAY_OF_MAPS || m->type == BPF_MAP_TYPE_HASH_OF_MAPS) &&
-	    (inner = map_of(p, (int)a->inner_map_fd)))
+		(inner = map_of(p, (int)a->inner_map_fd)))
 		m->inner_type = inner->type;
 	p->map_of_fd[fd] = (short)++p->maps_n;
 }
@@ -56,7 +56,7 @@ static void record_prog(struct peer *p, const union bpf_attr *a, long fd) {
 			return;
 		g = &p->progs[p->progs_n++];
 		memset(g, 0, sizeof *g);
-		strncpy(g->name, p->loading, sizeof g->name - 1);
+		snprintf(g->name, sizeof g->name, "%.127s", p->loading);
 	}
 	free(g->raw);
 	g->type = a->prog_type, g->attach_type = a->expected_attach_type, g->flags = a->prog_flags, g->n = a->insn_cnt;

@@ -26,6 +26,7 @@ struct peer {
 	struct peer_map maps[PEER_MAPS];
 	struct peer_prog progs[PEER_PROGS];
 	unsigned maps_n, progs_n;
+	bool whole; /* maps were seen while the whole object was loaded, since it cannot be without programs */
 	const char *loading;       /* name of the program whose turn it is */
 	short map_of_fd[PEER_FDS]; /* index + 1 */
 };

@@ -51,7 +51,7 @@ static void load_alone(struct peer *p, const char *path, const char *name) {
 	if (before == p->progs_n && err && before < PEER_PROGS) {
 		struct peer_prog *q = &p->progs[p->progs_n++];
 		memset(q, 0, sizeof *q);
-		strncpy(q->name, name, sizeof q->name - 1);
+		snprintf(q->name, sizeof q->name, "%.127s", name);
 		q->verdict = err;
 	}
 	bpf_object__close(o);
@@ -76,6 +76,15 @@ void peer_libbpf(struct peer *p, const char *path) {
 	p->load_error = bpf_object__load(o);
 	watching = NULL;
 	bpf_object__close(o);
+	if (p->load_error == -EBADF) { /* initial slots of a program array */
+		peer_reset(p);
+		p->whole = true;
+		o = bpf_object__open_file(path, NULL);
+		watching = p;
+		p->load_error = bpf_object__load(o);
+		watching = NULL;
+		bpf_object__close(o);
+	}
 	for (unsigned i = 0; i < n && !p->load_error; i++) {
 		/* Maps are the same again; only programs are looked at. */
 		unsigned maps = p->maps_n;

@@ -18,7 +18,7 @@ static int64_t kernel_bpf(void *owner, unsigned cmd, void *attr, unsigned size) 
 static void say(void *owner, const struct skep_diagnostic *d) {
 	if (getenv("PEER_LOUD"))
 		fprintf(stderr, "skep: %s%s%s%s\n", d->program ? d->program : "", d->program ? ": " : "", d->sentence,
-			d->file ? d->line_text : "");
+				d->file ? d->line_text : "");
 }
 
 void peer_skep(struct peer *p, const char *path) {
@@ -33,10 +33,20 @@ void peer_skep(struct peer *p, const char *path) {
 	while ((g = skep_object__next_program(o, g)) && n < PEER_PROGS)
 		autoload[n++] = skep_program__autoload(g);
 	for (g = NULL; (g = skep_object__next_program(o, g));)
-		skep_program__set_autoload(g, false);
+		skep_program__set_autoload(g, p->whole && skep_program__autoload(g));
 	p->load_error = skep_object__load(o, NULL);
 	if (!n && p->load_error == -ENOENT) /* no programs: that is said last */
 		p->load_error = 0;
+	if (p->whole) { /* again, to look at programs one by one */
+		unsigned maps = p->maps_n;
+		skep_object__close(o);
+		if (skep_object__open_file(path, &opts, &o))
+			return;
+		for (g = NULL; (g = skep_object__next_program(o, g));)
+			skep_program__set_autoload(g, false);
+		skep_object__load(o, NULL);
+		p->maps_n = maps;
+	}
 	for (g = NULL; !p->load_error && i < n && (g = skep_object__next_program(o, g)); i++) {
 		if (!autoload[i])
 			continue;
@@ -46,7 +56,7 @@ void peer_skep(struct peer *p, const char *path) {
 		if (before == p->progs_n && err && p->progs_n < PEER_PROGS) {
 			struct peer_prog *q = &p->progs[p->progs_n++];
 			memset(q, 0, sizeof *q);
-			strncpy(q->name, skep_program__name(g), sizeof q->name - 1);
+			snprintf(q->name, sizeof q->name, "%.127s", skep_program__name(g));
 			q->verdict = err;
 		}
 	}

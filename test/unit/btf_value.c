@@ -225,7 +225,7 @@ static void core(void) {
 	r = (struct bpf_core_relo){0, task, path(local, "0:0"), BPF_CORE_FIELD_BYTE_OFFSET};
 	EXPECT_EQ(btf_core_resolve(c, &r, &v), 0);
 	EXPECT(v.poison);
-	EXPECT_STR(v.why, "byte_off of struct task___mine.pid: the target BTF has no type of that name");
+	EXPECT_STR(v.why, "byte_off of struct task___mine.pid: it has no type of that name");
 	r.kind = BPF_CORE_FIELD_EXISTS;
 	EXPECT_EQ(btf_core_resolve(c, &r, &v), 0);
 	EXPECT(!v.poison && !v.target);
