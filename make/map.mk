@@ -13,6 +13,8 @@ $(KERNEL_map): $(O)/test/kernel/%: test/kernel/%.c test/kernel/kernel.c test/ker
 	$(say) LD $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -Itest/kernel -Itest/unit $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(LDFLAGS) -o $@ $< test/kernel/kernel.c $(BELOW_helper:%=$(O)/lib/%.a)
+KERNEL_PROGRAMS += $(KERNEL_map)
+KERNEL_BUILD += $(KERNEL_map)
 .PHONY: check-kernel-map
 check-kernel-map: $(KERNEL_map)
 	@for t in $^; do timeout 300 $$t || exit 1; done

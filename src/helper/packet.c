@@ -114,8 +114,8 @@ static u32 add_carry(u32 a, u32 b) {
 	u64 sum = (u64)a + b;
 	return sum + (sum >> 32);
 }
-/* r1 = from, r2 = its size, r3 = to, r4 = its size, r5 = seed: the difference of the sums, folded to 16 bits. As in Linux 6.13
- * and later: any size, folded. */
+/* r1 = from, r2 = its size, r3 = to, r4 = its size, r5 = seed: the difference of the sums. As in Linux 6.13 and later:
+ * of any sizes, folded to 16 bits. */
 u64 helper_csum_diff(DP_ARGS) {
 	u32 from_size = r2, to_size = r4, sum = r5;
 	if (from_size && to_size)

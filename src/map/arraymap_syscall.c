@@ -35,7 +35,8 @@ int array_geometry(struct map *map) {
 	return 0;
 }
 static int init(struct map *map) {
-	ASSERT(map->value_stride && (map->area || map->data));
+	ASSERT(map->value_stride >= map->value_size && map->value_stride % 8 == 0);
+	ASSERT(map->data_size ? map->data != NULL : map->area != NULL);
 	return 0;
 }
 static u8 *value_at(const struct map *map, u32 index, u32 cpu) {
@@ -85,6 +86,7 @@ int array_get_next_key(const struct map *map, const void *key, void *next) {
 		index = UINT_MAX;
 	else if (index == map->max_entries - 1)
 		return -ENOENT;
+	ASSERT(index == UINT_MAX || index + 1 < map->max_entries);
 	*(u32 *)next = index + 1;
 	return 0;
 }
@@ -93,6 +95,7 @@ static int lookup_and_delete(const struct map *map, const void *key, void *value
 }
 
 bool value_lock_repair(const struct map *map, u8 *value, bool (*alive)(u32 owner)) {
+	ASSERT(map->spin_lock >= 0);
 	u32 *lock = value_lock_of(map, value), holder = READ_ONCE(*lock);
 	return holder && !alive(holder) &&
 	       __atomic_compare_exchange_n(lock, &holder, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);

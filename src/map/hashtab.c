@@ -1,10 +1,10 @@
 /* Hashes: hash and per-CPU hash, without locks.
  *
  * The problem. The area is shared by processes that may be killed, stopped or interrupted by a signal at any
- * instruction, and the signal's handler may run a program that uses the same map. A lock would have to be broken when its
- * holder dies, its holder would have to be recognised when it is oneself, and readers would see half-made changes. So
- * there is none: every change becomes visible by one compare-and-swap, and what a dead writer leaves unfinished the next
- * writer finishes.
+ * instruction, and the signal's handler may run a program that uses the same map. A lock would have to be broken when
+ * its holder dies, its holder would have to be recognised when it is oneself, and readers would see half-made
+ * changes. So there is none: every change becomes visible by one compare-and-swap, and what a dead writer leaves
+ * unfinished the next writer finishes.
  *
  *    buckets, one cache line each                                     elements, max_entries of them, from number 1
  *   ┌─────────┬──────┬────────┬────────┬─── ─ ─┐                     ┌───────┬─────┬───────┐
@@ -13,44 +13,46 @@
  *   what is on   │       └► version, number ─────────────────────────►
  *   its way in   └► eight bits of the hash of each slot's key        per-CPU: values lie in a plane for each CPU
  *
- * A key stands in a slot of its own bucket, or, when that was full, of one of the next `reach` buckets. To look up is to
- * compare six tags at once, then one key: two cache misses, hardly a mispredicted jump. There are at least 1.5 slots for each
- * element and on average no more than four keys in a bucket, so reach is 0 nearly everywhere.
+ * A key stands in a slot of its own bucket, or, when that was full, of one of the next `reach` buckets. To look up is
+ * to compare six tags at once, then one key: two cache misses, hardly a mispredicted jump. There are at least 1.5
+ * slots for each element and on average no more than four keys in a bucket, so reach is 0 nearly everywhere.
  *
- * To insert takes two steps, since «the key is absent» is a fact about many words: the element is announced in the control
- * word by CAS from the value that it had before the search (this is the moment it happens: of two writers who both found
- * the key absent only one succeeds); then it is brought into the slot that was announced with it, the slot's tag is set, and
- * the control word is cleared. Writers first finish what they find announced (htab_help); lookups look into the slots, then
- * at what was announced when they began. Whoever sets a tag has read the tags before he saw that the key in the slot is still
- * announced: so the tag cannot be late and hide the slot's next key.
+ * To insert takes two steps, since «the key is absent» is a fact about many words: the element is announced in the
+ * control word by CAS from the value that it had before the search (this is the moment it happens: of two writers who
+ * both found the key absent only one succeeds); then it is brought into the slot that was announced with it, the
+ * slot's tag is set, and the control word is cleared. Writers first finish what they find announced (htab_help);
+ * lookups look into the slots, then at what was announced when they began. Whoever sets a tag has read the tags
+ * before he saw that the key in the slot is still announced: so the tag cannot be late and hide the slot's next key.
  * To delete is to empty the slot by one CAS. Slots carry a version, so a word that was read is known to be the same.
  *
- * Claims. Elements are reused at once, as in the kernel's preallocated hashes. The claim word says who is responsible for
- * an element: nobody (owner 0: free), or a participant: who inserted it, later who deletes it. A deleter takes over the
- * claim before it empties the slot and gives the element back afterwards; if the claim is taken over from him meanwhile, he lets
- * go. Whoever copies into or out of an existing element pins it first; a pinned element that has left its slot is
- * retired, and the last one to unpin frees it. Values that programs reach by pointer are not pinned: like in the kernel, a
- * program that goes on using a deleted element's value may find another key's there. Who looks up and deletes at once may
- * miss a replacement or an addition that is under way at that moment. An insertion that is under way holds its element: at
- * the last free one, another is told -E2BIG even if the first comes to nothing.
+ * Claims. Elements are reused at once, as in the kernel's preallocated hashes. The claim word says who is responsible
+ * for an element: nobody (owner 0: free), or a participant: who inserted it, later who deletes it. A deleter takes
+ * over the claim before it empties the slot and gives the element back afterwards; if the claim is taken over from
+ * him meanwhile, he lets go. Whoever copies into or out of an existing element pins it first; a pinned element that
+ * has left its slot is retired, and the last one to unpin frees it. Values that programs reach by pointer are not
+ * pinned: like in the kernel, a program that goes on using a deleted element's value may find another key's there.
+ * Who looks up and deletes at once may miss a replacement or an addition that is under way at that moment. An
+ * insertion that is under way holds its element: at the last free one, another is told -E2BIG even if the first comes
+ * to nothing.
  *
- * Free elements: each bucket has four of its own, which lookups fetch while they wait for the bucket, so that the two cache
- * misses overlap; when these are taken, others are found through a bitmap (set = used) with a summary, and cursors
- * that remember where something was free. These are hints: only the CAS of the claim takes an element. A lost hint hides an element until the check.
+ * Free elements: each bucket has four of its own, which lookups fetch while they wait for the bucket, so that the two
+ * cache misses overlap; when these are taken, others are found through a bitmap (set = used) with a summary, and
+ * cursors that remember where something was free. These are hints: only the CAS of the claim takes an element. A lost
+ * hint hides an element until the check.
  *
  * Reading never waits. What a kill can leave: an element that nobody reaches with a dead owner, a bit that is wrong, a
  * pin; hashtab_syscall.c (check) finds and repairs these, nothing else needs repair, and no operation fails for them.
  *
- * Hostile areas: element numbers are compared with max_entries before use, the search is bounded by HTAB_REACH, repetitions
- * by HTAB_TRIES; whatever the words hold, accesses stay in the area. More than some 440 keys with the same hash (possible
- * with BPF_F_ZERO_SEED only) are refused with -E2BIG.
+ * Hostile areas: element numbers are compared with max_entries before use, the search is bounded by HTAB_REACH,
+ * repetitions by HTAB_TRIES; whatever the words hold, accesses stay in the area. More than some 380 keys with the
+ * same hash (possible with BPF_F_ZERO_SEED only) are refused with -E2BIG.
  *
- * Rules for changing: publish by one word; write an element's key only between claiming it and announcing it; read the
- * control word before the slots; free only what is in no slot, and only by CAS from one's own claim; never wait for another.
- * test/unit/map_crash.c kills every operation at every instruction, and interrupts it there by others.
+ * Rules for changing: publish by one word; write an element's key only between claiming it and announcing it; read
+ * the control word before the slots; free only what is in no slot, and only by CAS from one's own claim; never wait
+ * for another. test/unit/map_crash.c kills every operation at every instruction, map_interrupt.c interrupts it there.
  *
- * Sources: Michael, «Hazard pointers», 2004; Fraser, «Practical lock-freedom», 2004 (helping); the kernel's hashtab.c for
- * what the operations return. */
+ * Sources: Michael, «Hazard pointers», 2004; Fraser, «Practical lock-freedom», 2004 (helping); the kernel's hashtab.c
+ * for what the operations return. */
 #include "map/hashtab.h"
 
 /* == Free elements == */
@@ -98,8 +100,8 @@ static bool try_claim(const struct map *map, u32 i, u32 participant, u64 *mine) 
 	used_bit(map, i);
 	return true;
 }
-/* Bit and claim differ: somebody is between the two, or died there. Of the claim's last change and this, whoever is later
- * makes the bit right. */
+/* Bit and claim differ: somebody is between the two, or died there. Of the claim's last change and this, whoever is
+ * later makes the bit right. */
 static void correct_used(const struct map *map, u32 i) {
 	used_bit(map, i);
 	if (!(u32)__atomic_load_n(&htab_elem(map, i)->claim, __ATOMIC_SEQ_CST))
@@ -111,6 +113,7 @@ static void correct_free(const struct map *map, u32 i) {
 		used_bit(map, i);
 }
 void htab_correct_bit(const struct map *map, u32 i) {
+	ASSERT(i - 1 < map->max_entries);
 	if ((u32)READ_ONCE(htab_elem(map, i)->claim))
 		correct_used(map, i);
 	else
@@ -127,8 +130,8 @@ static u32 claim_in_word(const struct map *map, u32 word, u32 participant, u64 *
 	}
 	return 0;
 }
-/* Claims a free element: its number and the claim word, or 0 when there is none. Each bucket has four elements that it takes
- * first: lookups fetch them while they wait for the bucket. */
+/* Claims a free element: its number and the claim word, or 0 when there is none. Each bucket has four elements that
+ * it takes first: lookups fetch them while they wait for the bucket. */
 static u32 claim_free(const struct map *map, u64 hash, u32 participant, u32 cpu, u64 *mine) {
 	for (u32 k = 0, near = htab_near(map, hash); k < HTAB_NEAR; k++)
 		if (near + k <= map->max_entries && try_claim(map, near + k, participant, mine))
@@ -156,6 +159,7 @@ static u32 claim_free(const struct map *map, u64 hash, u32 participant, u32 cpu,
 
 /* Ends my responsibility for an element that is in no chain. It is free at once, or when the last pin goes. */
 static void release(const struct map *map, u32 i, u64 mine) {
+	ASSERT(i - 1 < map->max_entries && mine & CLAIM_OWNER && !(mine & CLAIM_PINS));
 	struct htab_elem *e = htab_elem(map, i);
 	for (u32 tries = 0; tries < HTAB_TRIES; tries++) {
 		u64 claim = READ_ONCE(e->claim);
@@ -172,6 +176,7 @@ static void release(const struct map *map, u32 i, u64 mine) {
 }
 /* The responsibility for an element that stands in a slot becomes mine. */
 static bool take_over(struct htab_elem *e, const struct htab_place *place, u32 participant, u64 *mine) {
+	ASSERT(participant && participant <= PARTICIPANT_ANY && place->slot);
 	for (u32 tries = 0; tries < HTAB_TRIES; tries++) {
 		u64 claim = load_acquire(&e->claim);
 		if (READ_ONCE(*place->slot) != place->word || !(claim & CLAIM_OWNER) || claim & CLAIM_RETIRED)
@@ -298,8 +303,8 @@ static ALWAYS_INLINE bool find_slot(const struct map *map, const struct htab_key
 	} while (unlikely(distance++ < htab_reach(control)));
 	return false;
 }
-/* The whole search of a reader. Wait-free but for one case: what was announced when it began, and has moved, is looked for
- * again. */
+/* The whole search of a reader. Wait-free but for one case: what was announced when it began, and has moved, is
+ * looked for again. */
 bool htab_find(const struct map *map, const struct htab_key *key, u64 hash, struct htab_place *place) {
 	u64 *home = htab_bucket(map, hash, 0);
 	for (u32 tries = 0; tries < HTAB_TRIES; tries++) {
@@ -328,6 +333,7 @@ int htab_lookup(const struct map *map, const u8 *at, struct htab_place *place) {
 }
 
 static void fill_value(const struct map *map, u32 i, const u8 *value, s64 cpu) {
+	ASSERT(i - 1 < map->max_entries && map->nr_cpus >= 1);
 	for (u32 c = 0; c < map->nr_cpus; c++) {
 		u8 *to = htab_value(map, i, map->key_size, c);
 		if (!htab_is_percpu(map) || c == cpu)
@@ -341,6 +347,7 @@ static void fill_value(const struct map *map, u32 i, const u8 *value, s64 cpu) {
 	}
 }
 static int replace_value(const struct map *map, u32 i, const u8 *value, u64 flags, u32 participant, s64 cpu) {
+	ASSERT(i - 1 < map->max_entries);
 	if (!htab_is_percpu(map)) {
 		u8 *to = htab_value(map, i, map->key_size, 0);
 		if (flags & BPF_F_LOCK)
@@ -362,8 +369,8 @@ struct insertion {
 	u64 mine;
 };
 /* The key is absent as of `control`: 0 inserted, -EAGAIN begin again, or an error. */
-static int insert(const struct map *map, const struct htab_key *key, u64 hash, u64 control, const u8 *value, u32 participant,
-                  s64 cpu, struct insertion *new) {
+static int insert(const struct map *map, const struct htab_key *key, u64 hash, u64 control, const u8 *value,
+                  u32 participant, s64 cpu, struct insertion *new) {
 	u64 *home = htab_bucket(map, hash, 0);
 	if (!new->i) {
 		new->i = claim_free(map, hash, participant, MAX(cpu, 0), &new->mine);
@@ -450,6 +457,7 @@ int htab_delete(const struct map *map, const u8 *at, u8 *value, u32 participant)
 
 /* What bpf(2) reads: the value, or all copies. The element is pinned or the value may be torn. */
 void htab_copy_out(const struct map *map, u32 i, u8 *value) {
+	ASSERT(i - 1 < map->max_entries);
 	if (!htab_is_percpu(map)) {
 		copy_words(value, htab_value(map, i, map->key_size, 0), map->value_size);
 		return;

@@ -170,7 +170,8 @@ struct htab_place {
 	u32 i;           /* the element */
 };
 /* Does this slot hold the key? */
-static ALWAYS_INLINE bool htab_is_at(const struct map *map, const struct htab_key *key, u64 *slot, struct htab_place *place) {
+static ALWAYS_INLINE bool htab_is_at(const struct map *map, const struct htab_key *key, u64 *slot,
+                                     struct htab_place *place) {
 	u64 word = load_acquire(slot);
 	u32 i = htab_index(word);
 	if (unlikely(i - 1 >= map->max_entries) || unlikely(!htab_key_equal(key, htab_elem(map, i)->key)))

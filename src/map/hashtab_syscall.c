@@ -1,4 +1,13 @@
-/* The control plane of hashes: creation, what bpf(2) asks for, and the check that follows a death. */
+/* The control plane of hashes: creation, what bpf(2) asks for, and the check that follows a death. hashtab.c has the
+ * picture.
+ *
+ * The area: header with cursors │ buckets │ used bits │ their summary │ elements │ per-CPU: one plane of values a CPU.
+ * Everything but the bits beyond max_entries starts as zero, so a new map is a new sparse file.
+ *
+ * The check runs while others go on. For each element whose owner is dead it asks whether the element's key leads to
+ * it: if so the element becomes everybody's (a dead owner's number must not stay in the area), else it is free. That
+ * is safe because only its owner could have made an unreachable element reachable again. Pins have no names: they are
+ * taken off when nobody but the caller lives, and then the whole structure is verified too. */
 #include "map/control.h"
 #include "map/hashtab.h"
 #include <limits.h>
@@ -6,7 +15,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { KMALLOC_MAX = 4 << 20, KERNEL_ELEM = 48, KERNEL_BUCKET = 16 }; /* the kernel's limits: largest allocation; its structures */
+/* The kernel's limits: largest allocation; sizes of its structures. */
+enum { KMALLOC_MAX = 4 << 20, KERNEL_ELEM = 48, KERNEL_BUCKET = 16 };
 
 static int geometry(struct map *map) {
 	bool percpu = map->type == BPF_MAP_TYPE_PERCPU_HASH;
@@ -47,6 +57,7 @@ static int geometry(struct map *map) {
 	}
 	map->area_size = round_up(at, 4096);
 	map->data_size = 0;
+	ASSERT(map->off[HASH_ELEMS] % 64 == 0 && map->elem_size >= HTAB_HEADER + map->key_size);
 	map->seed = 0;
 	if (!(map->map_flags & BPF_F_ZERO_SEED) && getrandom(&map->seed, sizeof map->seed, 0) != sizeof map->seed)
 		return -EAGAIN;
@@ -54,7 +65,8 @@ static int geometry(struct map *map) {
 }
 /* Numbers beyond max_entries are never free; cursors stand apart. */
 static int init(struct map *map) {
-	ASSERT(map->area && map->buckets);
+	ASSERT(map->area && is_power_of_two(map->buckets) && map->index_mask == map->buckets - 1);
+	ASSERT(map->off[HASH_BUCKETS] == HTAB_HEADER_SIZE && (u64)map->area % 64 == 0);
 	u32 words = (map->max_entries + 63) / 64;
 	u64 *used = (u64 *)(map->area + map->off[HASH_USED]), *summary = (u64 *)(map->area + map->off[HASH_SUMMARY]);
 	if (map->max_entries % 64)
@@ -100,6 +112,7 @@ static int get_next_key(const struct map *map, const void *key, void *next) {
 	u32 i = htab_next_live(map, after);
 	if (!i)
 		return -ENOENT;
+	ASSERT(i > after && i <= map->max_entries);
 	memcpy(next, htab_elem(map, i)->key, map->key_size);
 	return 0;
 }
@@ -123,6 +136,7 @@ static u64 hash_at(const struct map *map, u32 i) {
 }
 /* Does a slot, or the announcement, of its key's buckets lead to element i? */
 static bool reachable(const struct map *map, u32 i) {
+	ASSERT(i - 1 < map->max_entries);
 	u64 hash = hash_at(map, i), control = load_acquire(htab_bucket(map, hash, 0));
 	if (htab_index(control) == i)
 		return true;
@@ -155,7 +169,8 @@ static const char *check_bucket(const struct map *map, u32 b, u8 *seen) {
 		if (i > map->max_entries)
 			return "a slot leads out of the map";
 		u64 hash = hash_at(map, i), home = load_acquire(htab_bucket(map, hash, 0));
-		if ((u8)(bucket[HTAB_TAGS] >> 8 * (s - HTAB_FIRST)) != htab_tag(hash) || ((b - hash) & (map->buckets - 1)) > htab_reach(home))
+		if ((u8)(bucket[HTAB_TAGS] >> 8 * (s - HTAB_FIRST)) != htab_tag(hash) ||
+		    ((b - hash) & (map->buckets - 1)) > htab_reach(home))
 			return "a key is in the wrong bucket";
 		struct htab_place place;
 		if (seen[i / 8] & 1 << i % 8 || htab_lookup(map, htab_elem(map, i)->key, &place) || place.i != i)

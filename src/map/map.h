@@ -59,7 +59,7 @@ struct map {
 	u32 value_stride; /* bytes from one value (per-CPU: one CPU's copy) to the next: value_size rounded up to 8 */
 	u32 elem_size;    /* bytes of one element of a hash: header, key, value unless per-CPU */
 	u32 nr_cpus;      /* copies of a per-CPU value, 1 otherwise */
-	u32 index_mask;   /* arrays: max_entries rounded up to a power of two, minus 1; rings: bytes minus 1; hashes: buckets minus 1 */
+	u32 index_mask;   /* a power of two minus 1: arrays: of at least max_entries; rings: of bytes; hashes: of buckets */
 	u32 buckets;      /* hashes: power of two */
 	s32 spin_lock;    /* offset of struct bpf_spin_lock in the value, or -1 */
 	u32 participant;  /* of this process, for operations that come without a run; 0 = PARTICIPANT_ANY */

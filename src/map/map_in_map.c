@@ -20,6 +20,7 @@ const void *map_resolve(const struct map *map, u64 slot) {
 	return NULL;
 }
 static ALWAYS_INLINE const void *object_at(const struct map *map, u32 index, const struct skep_run *run) {
+	ASSERT(map->value_stride == 8);
 	if (unlikely(index >= map->max_entries))
 		return NULL;
 	u64 slot = load_acquire((u64 *)map_values(map) + index);

@@ -90,6 +90,7 @@ u8 *ring_reserve(const struct map *map, u64 size, u32 participant) {
 	ASSERT(participant && participant <= PARTICIPANT_ANY);
 	if (unlikely(size > RING_RECORD_MAX || ring_bytes(size) > (u64)map->index_mask + 1))
 		return NULL;
+	ASSERT(map->data && map->area && (u64)ring_last(map) % 16 == 0);
 	u64 *producer = ring_producer(map);
 	for (u32 tries = 0; tries < RING_TRIES; tries++) {
 		struct ring_reserve last = ring_read_last(map);
@@ -112,6 +113,7 @@ u8 *ring_reserve(const struct map *map, u64 size, u32 participant) {
 	return NULL;
 }
 void ring_commit(u8 *record, bool discard) {
+	ASSERT((u64)record % 8 == 0);
 	u32 *length = (u32 *)(record - BPF_RINGBUF_HDR_SZ);
 	u32 to = READ_ONCE(*length) & RING_LENGTH;
 	store_release(length, discard ? to | BPF_RINGBUF_DISCARD_BIT : to);

@@ -3,8 +3,8 @@
 #define SKEP_MAP_RINGBUF_H
 #include "map/value.h"
 
-/* Record header: length | flags in the low half as the kernel's ABI has it; the high half, which consumers ignore, names the
- * participant that reserved it and the lap: owner | lap << 16. */
+/* Record header: length | flags in the low half as the kernel's ABI has it; the high half, which consumers ignore, names
+ * the participant that reserved it and the lap: owner | lap << 16. */
 #define RING_BUSY ((u64)BPF_RINGBUF_BUSY_BIT)
 #define RING_DISCARDED ((u64)BPF_RINGBUF_DISCARD_BIT)
 #define RING_LENGTH (RING_DISCARDED - 1)

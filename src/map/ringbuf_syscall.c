@@ -25,6 +25,7 @@ static int geometry(struct map *map) {
 }
 static int init(struct map *map) {
 	ASSERT(map->area && map->data);
+	ASSERT(is_power_of_two((u64)map->index_mask + 1));
 	return 0;
 }
 static int lookup(const struct map *map, const void *key, void *value, u64 flags) {
@@ -98,6 +99,7 @@ s64 ringbuf_map_consume(const struct map *map, int (*fn)(void *owner, const void
 }
 
 static int check(const struct map *map, bool (*alive)(u32 owner), const char **why) {
+	ASSERT(map->type == BPF_MAP_TYPE_RINGBUF && alive);
 	*why = NULL;
 	ring_complete(map);
 	u64 producer = load_acquire(ring_producer(map)), pos = READ_ONCE(*ring_consumer(map)), header;
