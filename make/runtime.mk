@@ -16,3 +16,5 @@ $(O)/fuzz/bpf: fuzz/bpf.c fuzz/random.h $(BELOW_runtime:%=$(O)/lib/%.a)
 fuzz-bpf:
 	@$(MAKE) --no-print-directory O=$(O)/asan SAN=address,undefined $(O)/asan/fuzz/bpf
 	@timeout 600 $(O)/asan/fuzz/bpf $(or $(COUNT),100000) $(or $(SEED),1)
+KERNEL_PROGRAMS += $(O)/test/kernel/bpf_compare
+kernel-build: $(O)/test/kernel/bpf_compare

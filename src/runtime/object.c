@@ -141,7 +141,7 @@ static int object_load(struct call *c, u32 id, struct object **out) {
 			err = -ENOENT;
 		else
 			o->dev = st.st_dev, o->ino = st.st_ino;
-		o->id = id, o->head = head;
+		o->id = id, o->head = head, o->restricted = true;
 	}
 	if (err) {
 		store_unmap_head(head);
@@ -234,7 +234,8 @@ static int find_by_fd(struct call *c, int fd, struct object **out, u32 *mode) {
 		if (err)
 			return err;
 	}
-	int flags = fcntl(fd, F_GETFL) & O_ACCMODE;
+	/* All descriptors that this engine gave out are for both unless it said otherwise; those of others may not be. */
+	int flags = o->restricted ? fcntl(fd, F_GETFL) & O_ACCMODE : O_RDWR;
 	*mode = flags == O_RDONLY ? MODE_READ : flags == O_WRONLY ? MODE_WRITE : MODE_READ | MODE_WRITE;
 	*out = o;
 	return 0;

@@ -38,7 +38,7 @@ struct object {
 	u32 counted;              /* descriptors whose closing cannot be observed: handles, or without /proc */
 	u32 pins;                 /* anonymous backing: names in engine.pins */
 	bool unwatched;           /* the descriptors of this object are in `counted` */
-	bool unlinked;            /* its files are gone */
+	bool restricted;          /* some descriptor may be for reading or writing only */
 	struct record_head *head; /* shared with other processes (files) or private */
 	struct object *next_ino, *next_id;
 };

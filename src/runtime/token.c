@@ -109,6 +109,7 @@ int token_create(struct call *c, struct object *o, u64 data_size, bool commit) {
 		return err;
 	}
 	o->token_fd = fd, o->dev = st.st_dev, o->ino = st.st_ino;
+	o->restricted = e->opts.backing == BACKING_FILES; /* other processes open it as they like */
 	return 0;
 }
 
@@ -125,6 +126,7 @@ static int open_again(struct skep_engine *e, struct object *o, u32 mode) {
 int token_open(struct call *c, struct object *o, u32 mode) {
 	struct skep_engine *e = c->e;
 	ASSERT(mode);
+	o->restricted |= mode != (MODE_READ | MODE_WRITE);
 	if (e->opts.handles) {
 		struct handle *h = NULL;
 		for (u32 i = 0; i < e->handles.n && !h; i++)

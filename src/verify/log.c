@@ -48,11 +48,11 @@ static void log_write(struct log *log, const char *text, u32 n) {
 		log->end += n;
 		return;
 	}
+	log->end = to - 1;
+	if (!log->buf) /* only the size is asked for */
+		return;
 	if (to - log->start >= log->size)
 		log->start = to - log->size;
-	log->end = to - 1;
-	if (!log->buf)
-		return;
 	if (n + 1 > log->size)
 		from = to - log->size;
 	for (u64 p = from; p < to;) {

@@ -287,8 +287,13 @@ static void refused(void) {
 	const struct engine_verdict *v = engine_last_verdict(e);
 	EXPECT(v && v->error == -EACCES && v->diag.code && v->diag.message);
 	EXPECT(engine_explain(e, &why) && why.code == v->diag.code);
+	u32 whole = l.log_true_size;
 	l.log_level = 0;
 	EXPECT_EQ(skep_bpf(e, BPF_PROG_LOAD, &l, sizeof l), -EINVAL);
+	/* A level without a buffer asks for the size alone. */
+	l.log_level = 1, l.log_buf = 0, l.log_size = 0, l.log_true_size = 0;
+	EXPECT_EQ(skep_bpf(e, BPF_PROG_LOAD, &l, sizeof l), -EACCES);
+	EXPECT_EQ(l.log_true_size, whole);
 	engine_destroy(e);
 }
 
