@@ -245,7 +245,8 @@ int object_use(struct call *c, int fd, u32 kind, struct object **out, u32 *mode)
 	struct skep_engine *e = c->e;
 	u32 unwanted;
 	int mine = fd;
-	if (c->caller && c->caller->borrow_fd && (mine = c->caller->borrow_fd(c->caller->owner, fd)) < 0)
+	bool borrowed = c->caller && c->caller->borrow_fd;
+	if (borrowed && (mine = c->caller->borrow_fd(c->caller->owner, fd)) < 0)
 		return -EBADF;
 	pthread_mutex_lock(&e->mutex);
 	int err = find_by_fd(c, mine, out, mode ? mode : &unwanted);
@@ -254,7 +255,7 @@ int object_use(struct call *c, int fd, u32 kind, struct object **out, u32 *mode)
 	if (!err)
 		__atomic_fetch_add(&(*out)->uses, 1, __ATOMIC_ACQUIRE);
 	pthread_mutex_unlock(&e->mutex);
-	if (mine != fd && c->caller->return_fd)
+	if (borrowed && c->caller->return_fd)
 		c->caller->return_fd(c->caller->owner, mine);
 	return err;
 }

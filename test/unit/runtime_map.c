@@ -202,6 +202,62 @@ static void attributes(void) {
 	engine_destroy(e);
 }
 
+/* A caller whose descriptors and memory are not ours: numbers are shifted, memory lies behind a key. */
+enum { SHIFT = 5000 };
+static const u64 key_of_memory = 0x10000000000;
+static u8 theirs[4096];
+static int caller_calls;
+static int caller_read(void *owner, void *to, u64 from, u64 n) {
+	caller_calls++;
+	if (from < key_of_memory || from - key_of_memory > sizeof theirs - n)
+		return -EFAULT;
+	memcpy(to, theirs + (from - key_of_memory), n);
+	return 0;
+}
+static int caller_write(void *owner, u64 to, const void *from, u64 n) {
+	caller_calls++;
+	if (to < key_of_memory || to - key_of_memory > sizeof theirs - n)
+		return -EFAULT;
+	memcpy(theirs + (to - key_of_memory), from, n);
+	return 0;
+}
+static int caller_borrow(void *owner, int fd) {
+	return fd < SHIFT ? -EBADF : dup(fd - SHIFT);
+}
+static void caller_return(void *owner, int fd) {
+	close(fd);
+}
+static int caller_give(void *owner, int fd) {
+	return fd + SHIFT;
+}
+static void other_caller(void) {
+	if (handles)
+		return;
+	static const struct bpf_caller caller = {.read = caller_read, .write = caller_write, .borrow_fd = caller_borrow,
+	                                         .return_fd = caller_return, .give_fd = caller_give};
+	struct skep_engine *e = engine();
+	union bpf_attr *a = (void *)theirs;
+	*a = (union bpf_attr){.map_type = BPF_MAP_TYPE_HASH, .key_size = 4, .value_size = 8, .max_entries = 4};
+	s64 fd = skep_bpf_for(e, &caller, BPF_MAP_CREATE, key_of_memory, sizeof *a);
+	EXPECT(fd >= SHIFT);
+	u32 k = 3;
+	u64 v = 9;
+	memcpy(theirs + 1024, &k, 4), memcpy(theirs + 2048, &v, 8);
+	*a = (union bpf_attr){.map_fd = fd, .key = key_of_memory + 1024, .value = key_of_memory + 2048};
+	EXPECT_EQ(skep_bpf_for(e, &caller, BPF_MAP_UPDATE_ELEM, key_of_memory, sizeof *a), 0);
+	a->value = key_of_memory + 3072;
+	EXPECT_EQ(skep_bpf_for(e, &caller, BPF_MAP_LOOKUP_ELEM, key_of_memory, sizeof *a), 0);
+	EXPECT(!memcmp(theirs + 3072, &v, 8));
+	a->value = key_of_memory + 4095;
+	EXPECT_EQ(skep_bpf_for(e, &caller, BPF_MAP_LOOKUP_ELEM, key_of_memory, sizeof *a), -EFAULT);
+	a->map_fd = 3;
+	EXPECT_EQ(skep_bpf_for(e, &caller, BPF_MAP_LOOKUP_ELEM, key_of_memory, sizeof *a), -EBADF);
+	EXPECT_EQ(skep_bpf_for(e, &caller, BPF_MAP_CREATE, 4096, sizeof *a), -EFAULT);
+	EXPECT(caller_calls > 10);
+	close((int)fd - SHIFT);
+	engine_destroy(e);
+}
+
 static void run_all(void) {
 	RUN(elements);
 	RUN(percpu);
@@ -210,6 +266,7 @@ static void run_all(void) {
 	RUN(modes);
 	RUN(pins);
 	RUN(attributes);
+	RUN(other_caller);
 }
 int main(void) {
 	backing = BACKING_ANONYMOUS, handles = false;
