@@ -1,5 +1,11 @@
-/* The kernel's rules for each type alone: sizes, flags, names, the order of members. One function per kind says what is
- * wrong, or NULL; the walk writes the log exactly as the kernel's btf_check_all_metas does. */
+/* The kernel's rules for each type alone: sizes, flags, names, the order of members.
+ *
+ * The walk goes over the type section once, before anything is indexed, and writes the log exactly as the kernel's
+ * btf_check_all_metas does: a line per type, then one per member, enumerator or entry; the first thing that is wrong ends
+ * its line and the walk. wrong() says what is wrong with the fixed part of a type, in the kernel's words, or NULL.
+ *
+ * Rules for changing: the order of the tests within a kind decides which message wins, and test/kernel/btf_load.c compares
+ * verdict and log with the running kernel on mutated types; run it. Sources: Linux 6.12 kernel/bpf/btf.c, 6.18 by test. */
 #include "btf/parse.h"
 #include <errno.h>
 #include <stdio.h>

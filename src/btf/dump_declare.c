@@ -1,4 +1,12 @@
-/* Types as C writes them: declarators from the inside out, bodies of structs and enums. */
+/* Types as C writes them: declarators from the inside out, bodies of structs and enums.
+ *
+ *	chain of types                  left of the name   right of the name
+ *	PTR → ARRAY 4 → PTR → proto     (*(*               )[4])(int)
+ *
+ * A declarator grows to both sides while the chain of pointers, arrays and prototypes is followed to its end; then the
+ * base type goes in front. Qualifiers that stand before a pointer in the chain are the pointer's own. Unnamed structs are
+ * written whole where they are used. Gaps that alignment does not explain become unnamed bit fields, which align nothing;
+ * larger ones an array named __hole_N. Depth and length are limited: hostile chains end in -E2BIG. */
 #include "btf/dump_c.h"
 #include <errno.h>
 #include <stdarg.h>

@@ -1,6 +1,10 @@
-/* BTF as it lies in memory: kinds, records, constants, in the kernel's names (the kernel's Documentation/bpf/btf.rst).
+/* BTF as it lies in memory: kinds, records, constants, in the kernel's names.
+ *
+ *	header │ types: { name_off, info, size or type } + records … │ strings, NUL after each
+ *
  * Records follow struct btf_type directly: arrays of vlen members, enumerators, parameters or variables, or one fixed
- * record. */
+ * record. Type ids count from 1 in the order of the types; 0 is void. String offsets are into the strings, 0 is "".
+ * Source: the kernel's Documentation/bpf/btf.rst; the same records go to the kernel in BPF_BTF_LOAD and BPF_PROG_LOAD. */
 #ifndef SKEP_BTF_FORMAT_H
 #define SKEP_BTF_FORMAT_H
 #include "base/base.h"

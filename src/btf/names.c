@@ -1,5 +1,10 @@
-/* Types by name. The index is a hash over names without their flavour suffix (`___x`), built when somebody first asks
- * and published with one compare-and-swap; a loser of that race drops its copy. */
+/* Types by name.
+ *
+ * The index is a hash over names without their flavour suffix (`___x`), chained by ascending id: bucket[] holds the first
+ * type with a hash, next[] the following one. It is built when somebody first asks, since most BTFs are never asked, and
+ * published with one compare-and-swap; a loser of that race drops its copy. CO-RE looks for candidates in it, everyone
+ * else for exact names. Each BTF indexes its own types only; lookups go through the bases, the first base first, so that a
+ * split BTF finds what its base has under the id that everybody knows. */
 #include "btf/parse.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,15 @@
-/* From a blob to a struct btf: header, strings, where each type lies; then the checks; then the declaration tags. */
+/* From a blob to a struct btf, in steps that each rely on the one before:
+ *
+ *	header        lengths inside the blob; the kernel wants both sections to fill it
+ *	strings       end with NUL, begin with one
+ *	check_meta    BTF_STRICT: the kernel's rules for each type, with its log
+ *	index         where each type lies, by id
+ *	check_types   BTF_STRICT: the kernel's rules for references
+ *	references    ids and string offsets exist (resolve.c)
+ *	resolve       what lies behind modifiers, sizes, alignment; nothing contains itself
+ *	decl tags     sorted by what they tag
+ *
+ * The blob is copied, aligned, because headers may have any length. Everything is freed by the last btf_put. */
 #include "btf/parse.h"
 #include "base/vec.h"
 #include <errno.h>

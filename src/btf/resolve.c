@@ -1,5 +1,11 @@
 /* What every BTF must hold before anything else may look at it, whoever made it: references exist and make sense, and
- * every type resolves to the one behind its modifiers and to a size. No recursion: a hostile BTF chooses the depth. */
+ * every type resolves to the one behind its modifiers and to a size.
+ *
+ * Resolution is a depth-first walk over «contains by value», on a stack of its own: a hostile BTF chooses the depth. A
+ * type is finished when all it contains is: then its size, alignment and what it stands for go into the tables that
+ * btf_skip_modifiers, btf_size and btf_align read. A type met again on the stack contains itself and is refused; nesting
+ * of structs and arrays is limited, so that code which walks values may recurse. Pointers and prototypes end the walk:
+ * chains of those can be of any length and rings, and code that follows them must bound itself. */
 #include "btf/parse.h"
 #include "base/vec.h"
 #include <errno.h>

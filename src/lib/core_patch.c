@@ -125,8 +125,9 @@ static int relocate(struct skep_object *o, struct function *f) {
 
 int function_relocate_core(struct skep_object *o, struct function *f) {
 	if (f->relocated)
-		return f->error ? object_error(o, f->error, NULL, "%s: function «%s» could not be relocated, as was said", o->path, f->name)
-		                : 0;
+		return f->error ? object_error(o, f->error, NULL, "%s: function «%s» could not be relocated, as was said",
+									   o->path, f->name)
+						: 0;
 	f->relocated = true;
 	return f->error = f->core.n ? relocate(o, f) : 0;
 }

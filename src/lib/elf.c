@@ -1,4 +1,10 @@
-/* An ELF file as sections and symbols, or one sentence that says what the file is instead. */
+/* An ELF file as sections and symbols, or one sentence that says what the file is instead.
+ *
+ * libelf finds the sections; their bytes are taken raw (nothing is converted: only little-endian 64-bit objects get this
+ * far). Symbols are copied into an array of our own, checked once: a name that ends, a section that exists. After this
+ * file nobody reads ELF structures but relocation entries, and those through object_relocations, which checks symbols.
+ * Sections and symbols are found by name through sorted indexes, because a hostile file may have many of both.
+ * Section names decide what a section is (kind_of): these are libbpf's conventions. */
 #include "lib/object.h"
 #include <elf.h>
 #include <errno.h>
@@ -73,7 +79,8 @@ static int check_header(struct skep_object *o, const u8 *data, u64 size) {
 		return object_error(o, -EINVAL, "Give the .o file that clang -target bpf -c makes",
 				    "%s is not a relocatable object (ELF type %u)", o->path, type);
 	if (h.e_shoff % sizeof(u64))
-		return object_error(o, -EINVAL, "Copy or build it again", "%s is damaged: its section table is not aligned", o->path);
+		return object_error(o, -EINVAL, "Copy or build it again", "%s is damaged: its section table is not aligned",
+							o->path);
 	u64 end = h.e_shoff + (u64)h.e_shnum * sizeof(Elf64_Shdr);
 	if (h.e_shoff > size || end > size)
 		return object_error(o, -EINVAL, "Copy or build it again",

@@ -1,5 +1,12 @@
 /* Extern variables and functions: values of the kernel's configuration (section .kconfig) and symbols of the kernel
- * (section .ksyms). Collected from the symbol table when opening; resolved when loading. */
+ * (section .ksyms).
+ *
+ *	symbol table ──► externs, described by the object's BTF        (when opening; .kconfig is laid out here)
+ *	configuration text, uname ──► bytes of the .kconfig map        (when loading)
+ *	target BTF, kallsyms ──► type ids and addresses for .ksyms
+ *
+ * Values are laid out by alignment, then size, then name, as libbpf does. A weak extern that is absent is 0, NULL, or a
+ * call that the verifier refuses when it is reached; any other one ends the loading with the nearest name there is. */
 #include "lib/object.h"
 #include <ctype.h>
 #include <elf.h>
@@ -308,7 +315,7 @@ static int resolve_kconfig(struct skep_object *o, u8 *data) {
 /* ---- symbols of the kernel ---- */
 
 static int resolve_typed(struct skep_object *o, struct extern_ *e, bool is_function) {
-	const struct btf *target = object_target_btf(o);
+	const struct btf *target = object_ids_btf(o);
 	u32 steps = 1000 * 1000;
 	if (!target)
 		return e->weak ? 0 : -ESRCH;

@@ -1,6 +1,10 @@
-/* Loading: types, maps, initial contents, programs, in the order in which they need each other. Everything goes through
- * bpf(2) commands, of an engine or of the kernel; nothing here knows which. What was made before an error is released.
- */
+/* Loading: types, maps, initial contents, programs, in the order in which they need each other.
+ *
+ *	externs resolved ─► BPF_BTF_LOAD ─► BPF_MAP_CREATE, contents, FREEZE, pins ─► maps in maps ─► programs ─► program arrays
+ *
+ * Everything goes through bpf(2) commands, of an engine or of the kernel; only object_bpf knows which. What was made
+ * before an error is released again. A map that the engine cannot make ends the loading, or with relaxed_maps only the
+ * programs that use it. Maps whose template is another map (the oldest form) are made in a second pass. */
 #include "lib/object.h"
 #include "runtime/engine.h"
 #include <errno.h>
@@ -72,7 +76,8 @@ static int load_btf(struct skep_object *o) {
 	/* Our own check words the same rules; what it does not know, the kernel does not explain either. */
 	struct btf_log log = {0};
 	struct btf *again = NULL;
-	const char *reason = btf_parse(o->btf->data, o->btf->data_size, NULL, BTF_STRICT, &log, &again) ? log.error : strerror((int)-fd);
+	bool known = btf_parse(o->btf->data, o->btf->data_size, NULL, BTF_STRICT, &log, &again);
+	const char *reason = known ? log.error : strerror((int)-fd);
 	btf_put(again);
 	bool needed = needs_btf(o);
 	if (needed)
@@ -171,6 +176,29 @@ static s64 create_map(struct skep_map *m) {
 	return fd;
 }
 
+/* The usual mistakes, when nobody says more than -EINVAL. */
+static const char *map_hint(const struct skep_map *m, s64 err) {
+	const struct map_def *d = &m->def;
+	const struct abi_map_type *t = abi_map_type(abi_linux(), d->type);
+	if (err != -EINVAL || !t)
+		return NULL;
+	if (!d->max_entries && !(t->flags & MAP_NO_MAX_ENTRIES))
+		return "Give it a size: __uint(max_entries, N)";
+	if ((t->flags & MAP_INNER) && !m->inner && m->legacy_inner == NONE)
+		return "Say what its values are: __array(values, struct { … })";
+	if (!d->key_size && t->key != MAP_NONE && t->key != MAP_SPECIAL)
+		return "Give it a key: __type(key, T)";
+	if (!d->value_size && t->value != MAP_NONE && t->value != MAP_SPECIAL)
+		return "Give it a value: __type(value, T)";
+	if ((d->key_size && t->key == MAP_NONE) || (d->value_size && t->value == MAP_NONE))
+		return "Maps of this type have no key or no value: leave __type out";
+	if (t->key < MAP_ANY && d->key_size != t->key)
+		return "Its key has another size than maps of this type want";
+	if (d->map_flags & ~t->allowed)
+		return "It has a flag that maps of this type do not take";
+	return NULL;
+}
+
 static int refuse_map(struct skep_map *m, s64 err) {
 	struct skep_object *o = m->object;
 	struct engine_problem problem;
@@ -181,7 +209,8 @@ static int refuse_map(struct skep_map *m, s64 err) {
 		snprintf(type, sizeof type, "%s", t->name);
 	else
 		snprintf(type, sizeof type, "type %u", m->def.type);
-	object_error(o, (int)err, said && *problem.suggestion ? problem.suggestion : permission_hint(o, err),
+	const char *hint = said && *problem.suggestion ? problem.suggestion : map_hint(m, err);
+	object_error(o, (int)err, hint ? hint : permission_hint(o, err),
 		     "map «%s» (%s, key %u bytes, value %u bytes, max_entries %u, flags 0x%x) cannot be created: %s",
 		     m->name, type, m->def.key_size, m->def.value_size, m->def.max_entries, m->def.map_flags,
 		     said ? said : strerror((int)-err));

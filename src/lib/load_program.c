@@ -1,5 +1,11 @@
-/* One program on its way through BPF_PROG_LOAD, and what is said when it is refused: the verifier's message, the line
- * of C, and, when the loader itself made the offending instruction unusable, why it did. */
+/* One program on its way through BPF_PROG_LOAD, and what is said when it is refused.
+ *
+ * The first attempt asks for no log, because logs are slow; a refused program is loaded again with a log that grows until
+ * it holds everything. The report then says, best first: the loader's own reason, when the verifier stopped at an
+ * instruction that the loader had made unusable (a CO-RE relocation without an answer, a map that could not be made, a
+ * kernel function that is absent); the engine's sentence; the verifier's line. The C line comes from the engine's verdict
+ * or from the program's line records. Kinds that need a BTF id of what they attach to get it here, with the nearest name
+ * when there is none. */
 #include "lib/object.h"
 #include "runtime/engine.h"
 #include <errno.h>
@@ -52,7 +58,7 @@ static int find_attach_type(struct skep_program *p, u32 *btf_id) {
 		return object_error(
 		    o, -ENOTSUP, NULL,
 		    "program «%s» replaces a function of another program (freplace), which skep does not do", p->name);
-	const struct btf *target = object_target_btf(o);
+	const struct btf *target = object_ids_btf(o);
 	if (!target)
 		return -ESRCH;
 	char full[256];

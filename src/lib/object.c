@@ -1,5 +1,12 @@
-/* Opening and closing an object, and what can be asked of it. */
+/* Opening and closing an object, and what can be asked of it: the public functions of skep.h that need no engine.
+ *
+ * Opening runs the steps of object.h in order; any of them may refuse, having said why. A file is read, not mapped: one
+ * that shrinks under a mapping would be SIGBUS in the host's process. The types that CO-RE relocates against are read
+ * when the first relocation asks: from the path that was given, of the kernel when loading there, else those that skep
+ * itself stands for. */
+#include "abi/types_btf.h"
 #include "lib/object.h"
+#include "runtime/engine.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <libelf.h>
@@ -184,20 +191,27 @@ static int read_elf_btf(struct skep_object *o, const char *path, struct btf_log 
 const struct btf *object_target_btf(struct skep_object *o) {
 	struct btf_log log = {0};
 	struct btf *btf = NULL;
+	const char *path = o->opts.btf_path;
+	int err;
 	if (o->target)
 		return o->target;
-	const char *path = o->opts.btf_path;
-	int err = btf_read_file(path, NULL, 0, &log, &btf);
+	if (!path && !object_is_kernel(o) && o->engine)
+		return o->target = btf_get(engine_kernel_btf(o->engine));
+	if (!path && !object_is_kernel(o))
+		err = btf_parse(skep_btf_data, skep_btf_size, NULL, 0, &log, &btf);
+	else
+		err = btf_read_file(path, NULL, 0, &log, &btf);
 	if (err && path)
 		err = read_elf_btf(o, path, &log, &btf) ? err : 0;
 	if (err)
-		object_error(o, err,
-			     path ? NULL
-				  : "Give one with --btf FILE; `bpftool btf dump` or /sys/kernel/btf/vmlinux of "
-				    "another machine make one",
-			     "the types of %s, which this object needs, cannot be read: %s",
-			     path ? path : "this kernel", *log.error ? log.error : strerror(-err));
+		object_error(o, err, path ? NULL : "Give some with --btf FILE: /sys/kernel/btf/vmlinux of a machine has them",
+		             "the types of %s, which this object needs, cannot be read: %s", path ? path : object_target_name(o),
+		             *log.error ? log.error : strerror(-err));
 	return o->target = btf;
+}
+
+const struct btf *object_ids_btf(struct skep_object *o) {
+	return o->engine ? engine_kernel_btf(o->engine) : object_target_btf(o);
 }
 
 struct skep_program *skep_object__next_program(const struct skep_object *o, const struct skep_program *prev) {

@@ -216,6 +216,8 @@ int object_make_entries(struct skep_object *o);
 
 /* Steps of loading. */
 const struct btf *object_target_btf(struct skep_object *o); /* NULL: none, reported */
+/* Types whose ids programs name: what the engine verifies against, which --btf does not change. */
+const struct btf *object_ids_btf(struct skep_object *o);
 int object_resolve_externs(struct skep_object *o);
 int function_relocate_core(struct skep_object *o, struct function *f);
 int program_link(struct skep_program *p);

@@ -14,3 +14,6 @@ bool engine_explain(struct skep_engine *e, struct engine_problem *out) {
 const struct engine_verdict *engine_last_verdict(struct skep_engine *e) {
 	return NULL;
 }
+const struct btf *engine_kernel_btf(struct skep_engine *e) {
+	return NULL;
+}
