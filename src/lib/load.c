@@ -48,6 +48,11 @@ static const char *permission_hint(const struct skep_object *o, s64 err) {
 				   : NULL;
 }
 
+/* Not what was asked for is the trouble, but that there is no memory, room or descriptor for it. */
+static bool lacks_room(s64 err) {
+	return err == -ENOMEM || err == -ENOSPC || err == -EDQUOT || err == -EMFILE || err == -ENFILE || err == -EIO;
+}
+
 /* ---- types ---- */
 
 static bool needs_btf(const struct skep_object *o) {
@@ -79,8 +84,12 @@ static int load_btf(struct skep_object *o) {
 	bool known = btf_parse(o->btf->data, o->btf->data_size, NULL, BTF_STRICT, &log, &again);
 	const char *reason = known ? log.error : strerror((int)-fd);
 	btf_put(again);
-	bool needed = needs_btf(o);
-	if (needed)
+	struct engine_problem problem;
+	const char *said = lacks_room(fd) ? explain(o, &problem) : NULL;
+	if (said)
+		return object_error(o, (int)fd, *problem.suggestion ? problem.suggestion : NULL, "%s cannot be loaded: %s", o->path,
+				    said);
+	if (needs_btf(o))
 		return object_error(o, (int)fd, permission_hint(o, fd), "%s: %s does not take its type information: %s",
 				    o->path, object_target_name(o), reason);
 	object_warn(o, NULL, "%s: %s does not take its type information (%s); loading without it", o->path,
@@ -284,7 +293,7 @@ static int make_map(struct skep_map *m) {
 	if (fd < 0) {
 		m->error = (int)fd;
 		err = refuse_map(m, fd);
-		return o->opts.relaxed_maps ? 0 : err;
+		return o->opts.relaxed_maps && !lacks_room(fd) ? 0 : err;
 	}
 	m->fd = (int)fd;
 	err = fill_data(m);

@@ -101,6 +101,13 @@ int explain(struct call *c, int error, const char *fmt, ...) {
 	c->explained = true;
 	return error;
 }
+int explain_full(struct call *c, u64 bytes) {
+	const struct store *s = &c->e->store;
+	int err = explain(c, -ENOMEM, "%s is full: %llu KiB are needed and %llu KiB are free", s->path,
+					  (unsigned long long)(bytes + 1023) / 1024, (unsigned long long)store_free_bytes(s) / 1024);
+	explain_suggestion(c, 0, "free some there, or set XDG_RUNTIME_DIR to a private directory on a larger tmpfs");
+	return err;
+}
 void explain_suggestion(struct call *c, u32 code, const char *fmt, ...) {
 	ASSERT(c->explained);
 	va_list args;

@@ -35,13 +35,11 @@ static int new_area_file(struct call *c, struct object_map *m, bool commit) {
 		err = -errno;
 	if (!err && commit && fallocate(fd, 0, 0, size) && errno != EOPNOTSUPP)
 		err = -errno;
-	if (err == -ENOSPC || err == -EFBIG) {
+	if (err == -ENOSPC || err == -EDQUOT || err == -EFBIG) {
 		/* What the failed attempt took is given back before the rest is counted. */
 		if (fd >= 0 && ftruncate(fd, 0))
 			err = -errno;
-		err = explain(c, -ENOMEM, "%s is full: the map needs %llu KiB and %llu KiB are free", e->store.path,
-					  (unsigned long long)(size + m->m.map.data_size) / 1024,
-					  (unsigned long long)store_free_bytes(&e->store) / 1024);
+		err = explain_full(c, size + m->m.map.data_size);
 	}
 	if (err && fd >= 0)
 		close(fd);

@@ -87,8 +87,8 @@ int object_publish(struct call *c, struct object *o, struct record *r, u32 size,
 	int err = 0;
 	if (e->opts.backing == BACKING_FILES) {
 		err = store_write_facts(&e->store, o->id, r, size, &o->head);
-		if (err == -ENOSPC)
-			err = explain(c, -ENOMEM, "%s is full", e->store.path);
+		if (err == -ENOSPC || err == -EDQUOT)
+			err = explain_full(c, size);
 	} else if (!(o->head = malloc(sizeof r->head))) {
 		err = -ENOMEM;
 	} else {

@@ -190,6 +190,8 @@ int call_write(const struct call *c, u64 to, const void *from, u64 bytes);
 int call_read_string(const struct call *c, char *to, u32 size, u64 from); /* length, or -EFAULT; cut at size - 1 */
 int call_tail_zero(const struct call *c, u64 at, u32 known, u32 given);   /* 0, -E2BIG, -EFAULT */
 int explain(struct call *c, int error, const char *fmt, ...) PRINTF(3, 4);
+/* The store's directory has no room for so many bytes: to the caller it is memory that is not there, -ENOMEM. */
+int explain_full(struct call *c, u64 bytes);
 void explain_suggestion(struct call *c, u32 code, const char *fmt, ...) PRINTF(3, 4);
 void engine_log(struct skep_engine *e, int level, const char *fmt, ...) PRINTF(3, 4);
 int name_copy(char to[16], const char from[16]); /* 0 or -EINVAL, as bpf_obj_name_cpy */

@@ -73,13 +73,8 @@ static int unnamed_file(u32 kind) {
 	return fd < 0 ? -errno : fd;
 }
 
-/* ENOSPC is the store's directory being full: to the caller it is memory that is not there. */
 static int no_room(struct call *c, u64 bytes, int err) {
-	if (err != -ENOSPC && err != -EDQUOT)
-		return err;
-	u64 left = store_free_bytes(&c->e->store);
-	return explain(c, -ENOMEM, "%s is full: %llu KiB are needed and %llu KiB are free", c->e->store.path,
-				   (unsigned long long)(bytes + 1023) / 1024, (unsigned long long)left / 1024);
+	return err == -ENOSPC || err == -EDQUOT ? explain_full(c, bytes) : err;
 }
 
 int token_create(struct call *c, struct object *o, u64 data_size, bool commit) {
