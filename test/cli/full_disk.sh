@@ -6,7 +6,7 @@ if [ "${1-}" != inside ]; then
 	[ "$(id -u)" = 0 ] && how="unshare -m" || how="unshare -Urm"
 	if $how mount -t tmpfs -o size=64k tmpfs "$work/runtime" 2>/dev/null; then
 		cd / && rm -rf "$work"
-		exec $how bash "$0" inside
+		exec $how bash "$SRCDIR/test/cli/full_disk.sh" inside
 	fi
 	skip "a full disk" "this machine does not let its user mount a tmpfs ($how)"
 	done_testing
