@@ -250,14 +250,11 @@ static bool set_tag(u64 *bucket, u32 s, u8 tag, const u64 *home, u64 control) {
 	}
 	return false;
 }
-/* Brings the announced element into its slot, whoever announced it. */
-void htab_help(const struct map *map, u64 hash, u64 control) {
+/* Brings the announced element into its slot. */
+static void bring_in(const struct map *map, u64 hash, u8 tag, u64 control) {
 	u64 *home = htab_bucket(map, hash, 0);
 	u32 i = htab_index(control);
-	if (i - 1 >= map->max_entries)
-		return;
-	struct htab_key key = htab_key_of(map, htab_elem(map, i)->key);
-	u8 tag = htab_tag(htab_hash_of(map, &key));
+	ASSERT(i - 1 < map->max_entries);
 	for (u32 tries = 0; tries < HTAB_TRIES; tries++) {
 		u32 target = htab_target(control), s = target % HTAB_WORDS;
 		u64 *bucket = htab_bucket(map, hash, target / HTAB_WORDS), word = load_acquire(&bucket[s]);
@@ -281,6 +278,14 @@ void htab_help(const struct map *map, u64 hash, u64 control) {
 			return;
 		control = other;
 	}
+}
+/* The same for what another announced. Of the hash only the bucket's number is right. */
+void htab_help(const struct map *map, u64 hash, u64 control) {
+	u32 i = htab_index(control);
+	if (i - 1 >= map->max_entries)
+		return;
+	struct htab_key key = htab_key_of(map, htab_elem(map, i)->key);
+	bring_in(map, hash, htab_tag(htab_hash_of(map, &key)), control);
 }
 /* For writers: nothing is on its way in when this returns true. */
 static ALWAYS_INLINE bool settled(const struct map *map, u64 hash, u64 *control) {
@@ -385,7 +390,7 @@ static int insert(const struct map *map, const struct htab_key *key, u64 hash, u
 	u64 announced = htab_announce(control, target, new->i);
 	if (!cas(home, control, announced))
 		return -EAGAIN;
-	htab_help(map, hash, announced);
+	bring_in(map, hash, htab_tag(hash), announced);
 	return 0;
 }
 /* cpu: of the copy to write in a per-CPU hash, or HTAB_ALL_CPUS: value is nr_cpus copies. */

@@ -1,10 +1,10 @@
 /* Layout of hashes in shared memory, and the search in a bucket that all operations share. hashtab.c is the essay.
  *
  * Everything here is inlined into readers that run in a few nanoseconds: no branch that cannot be predicted, no memory
- * but the bucket's line, the element's, and the descriptor. Words are read once; what was read is checked against the same word
- * afterwards, never against a second copy of it.
+ * but the bucket's line, the element's, and the descriptor. Words are read once; what was read is checked against the
+ * same word afterwards, never against a second copy of it.
  *
- * Rule for changing: the layout is shared by processes of different age only within one run of skep; it is nobody's ABI. */
+ * Rule for changing: processes share the layout within one version of skep only; it is nobody's ABI. */
 #ifndef SKEP_MAP_HASHTAB_H
 #define SKEP_MAP_HASHTAB_H
 #include "map/value.h"
