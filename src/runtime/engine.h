@@ -18,7 +18,8 @@ struct engine_opts {
 	u64 caps;              /* enum verify_cap; 0 = BPF | PERFMON | NET_ADMIN */
 	bool interpreter_only;
 	bool metered; /* programs carry a budget */
-	bool oracle;  /* programs run in the interpreter and are checked against the abstract states */
+	/* programs run in the interpreter and are checked against the verifier's states; a program in one thread at a time */
+	bool oracle;
 	void (*log)(void *owner, int level, const char *line); /* level 0 error, 1 warning, 2 note */
 	void *log_owner;
 	bool handles; /* the host forbids descriptors: commands give integers from ENGINE_HANDLE up instead */

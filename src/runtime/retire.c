@@ -27,8 +27,8 @@ static bool idle(struct skep_engine *e, u32 phase) {
 void retire_poll(struct skep_engine *e) {
 	for (u32 turn = 0; turn < 2 && e->retired; turn++) {
 		u32 old = ~e->phase & 1;
-		__atomic_thread_fence(
-			__ATOMIC_SEQ_CST); /* what was unpublished before is seen to be, or its reader is seen here */
+		/* Whoever does not see what was unpublished before is seen here. */
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		if (!idle(e, old))
 			return;
 		struct retired *ripe = NULL;
