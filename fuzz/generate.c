@@ -484,7 +484,7 @@ u32 generate_mutate(struct random *r, struct bpf_insn *insns, u32 n) {
 			insn->imm = edge(&s);
 			break;
 		case 1:
-			insn->imm += (s32)random_below(r, 3) - 1;
+			insn->imm = (s32)((u32)insn->imm + random_below(r, 3) - 1);
 			break;
 		case 2:
 			insn->off = (s16)(insn->off + (s32)random_below(r, 3) - 1);

@@ -128,8 +128,12 @@ static void one(struct fuzz *f, u64 seed) {
 	if (seed & 1)
 		n = generate_mutate(&r, insns, n);
 	s64 fd = load(f, false, insns, n, NULL);
-	if (fd < 0)
+	if (fd < 0) {
+		struct engine_problem problem;
+		if (f->verbose)
+			printf("program %llu: %lld %s\n", (unsigned long long)seed, (long long)fd, engine_explain(f->engine, &problem) ? problem.sentence : "?");
 		return;
+	}
 	f->accepted++;
 	u64 before = f->findings;
 	for (u32 i = 0; i < RUNS && f->findings == before; i++) {

@@ -62,7 +62,8 @@ struct iframe {
 	const struct bound *bound; /* of the caller */
 };
 
-enum { MAX_LOOPS = 8 << 20, FRAME_BYTES = 512, PROBE_SIGNED = 16, NO_CHECK = 0xffffffff };
+enum { MAX_LOOPS = 8 << 20, FRAME_BYTES = 512, PROBE_SIGNED = 16, NO_CHECK = 0xffffffff,
+       ORACLE_FILL = 0xa5 /* what the oracle puts where nothing is known */ };
 
 #define HANDLERS_OF_ALU(name) H(name##_K) H(name##_X) H(name##_MK) H(name##_MX)
 #define SPECIAL_HANDLERS                                                                                               \
@@ -125,10 +126,13 @@ static u64 exec_ops(const struct bound *b, const struct iop *pc, u64 *r, struct 
 	struct iframe frames[RUN_STACK_FRAMES_MAX];
 	u32 depth = 0;
 	struct oracle_run *oracle = run->engine; /* NULL without an oracle */
+	bool called = false;                     /* the oracle's: a helper has run, r1 to r5 are anybody's */
 	frames[0].may_goto = MAX_LOOPS;
 	r[10] = (u64)(stack + FRAME_BYTES);
-	if (unlikely(oracle))
+	if (unlikely(oracle)) {
 		oracle_enter(oracle, b->image, b->env, r[10]);
+		memset(stack, ORACLE_FILL, sizeof stack);
+	}
 	goto *pc->go;
 
 #define ROW_ALU(name, ...)                                                                                             \
@@ -192,8 +196,10 @@ L_LOCAL:
 	frames[depth].may_goto = MAX_LOOPS;
 	frames[depth].bound = b;
 	r[10] += FRAME_BYTES;
-	if (unlikely(oracle))
+	if (unlikely(oracle)) {
 		oracle_enter(oracle, b->image, b->env, r[10]);
+		memset((void *)(r[10] - FRAME_BYTES), ORACLE_FILL, FRAME_BYTES);
+	}
 	GOTO(pc->off);
 L_TAIL: {
 	const struct interp_program *program = NULL;
@@ -210,6 +216,7 @@ L_TAIL: {
 	if (unlikely(oracle)) {
 		oracle_leave(oracle);
 		oracle_enter(oracle, b->image, b->env, r[10]);
+		called = false; /* r1 is the context again */
 	}
 	goto *pc->go;
 }
@@ -224,6 +231,10 @@ L_PROBE:
 	r[pc->dst & 15] = probe_load(pc, r[pc->src & 15] + (u64)(s64)pc->off, run);
 	NEXT;
 L_CHECK:
+	if (called)
+		memset(&r[1], ORACLE_FILL, 5 * sizeof r[0]);
+	called = pc->handler == H_HELPER || pc->handler == H_HELPER_ABORT || pc->handler == H_CPU || pc->handler == H_TAIL ||
+	         pc->handler == H_EXIT;
 	if (b->check_of[pc - b->ops] != NO_CHECK && !oracle_look(oracle, b->check_of[pc - b->ops], r, run))
 		return 0;
 	goto *handlers[pc->handler];

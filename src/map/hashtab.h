@@ -105,18 +105,24 @@ struct htab_key {
 	const u8 *at;
 	u32 size;
 };
-static ALWAYS_INLINE u64 htab_load(const volatile u32 *p) {
-	u64 low = p[0];
-	return low | (u64)p[1] << 32;
+struct htab_piece { /* keys may lie anywhere */
+	u32 v;
+} __attribute__((packed, may_alias));
+static ALWAYS_INLINE u32 htab_load4(const u8 *at) {
+	return ((const volatile struct htab_piece *)at)->v;
+}
+static ALWAYS_INLINE u64 htab_load(const u8 *at) {
+	u64 low = htab_load4(at);
+	return low | (u64)htab_load4(at + 4) << 32;
 }
 static ALWAYS_INLINE struct htab_key htab_key(const u8 *at, u32 size) {
 	struct htab_key k = {{0, 0}, at, size};
 	if (size == 4)
-		k.word[0] = *(const volatile u32 *)at;
+		k.word[0] = htab_load4(at);
 	if (size == 8 || size == 16)
-		k.word[0] = htab_load((const u32 *)at);
+		k.word[0] = htab_load(at);
 	if (size == 16)
-		k.word[1] = htab_load((const u32 *)(at + 8));
+		k.word[1] = htab_load(at + 8);
 	return k;
 }
 /* Depends on the key's bytes and the seed only. With a constant size all branches fold. */
@@ -130,7 +136,7 @@ static ALWAYS_INLINE u64 htab_hash(const struct htab_key *k, u64 seed) {
 	u32 size = k->size;
 	u64 h = seed ^ size;
 	while (size > 16) {
-		h = htab_mix(htab_load((const u32 *)at) ^ h, htab_load((const u32 *)(at + 8)) ^ second);
+		h = htab_mix(htab_load(at) ^ h, htab_load(at + 8) ^ second);
 		at += 16, size -= 16;
 	}
 	u32 low = MIN(size, 8);
@@ -146,7 +152,7 @@ static ALWAYS_INLINE bool htab_key_equal(const struct htab_key *k, const u8 *oth
 	const u8 *at = k->at;
 	u32 size = k->size;
 	for (; size >= 8; at += 8, other += 8, size -= 8)
-		if (htab_load((const u32 *)at) != htab_read(other, 8))
+		if (htab_load(at) != htab_read(other, 8))
 			return false;
 	return htab_read(at, size) == htab_read(other, size);
 }

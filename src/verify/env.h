@@ -31,7 +31,7 @@
 #define ENOTSUPP 524 /* the kernel's own; user space headers do not have it */
 #endif
 
-enum { MAX_USED_MAPS = 64, MAX_SUBPROGS = 256, MAX_PENDING = 8192, LIMIT_INSNS = 1000000 };
+enum { MAX_USED_MAPS = 64, MAX_SUBPROGS = 256, MAX_PENDING = 8192, LIMIT_INSNS = 1000000, ORACLE_INSNS = 200000 };
 
 struct log {
 	char *buf;      /* of the caller */
@@ -173,6 +173,7 @@ struct verifier {
 	struct reg fake[2];     /* operands that are no registers */
 	u32 max_ctx_off, max_pkt_off, max_depth;
 	bool seen_direct_write, tail_call_reachable;
+	bool recording; /* the second walk of oracle.c: nothing is forgotten, states end only inside others in full */
 
 	struct diag_value values[12]; /* for the sentence of a refusal */
 	u32 values_n;
@@ -349,6 +350,8 @@ int fixup(struct verifier *v);
 
 /* oracle.c */
 int oracle_record(struct verifier *v);
+void oracle_begin(struct verifier *v);
+void oracle_refused(struct oracle *o, int err, const struct verify_diag *diag);
 
 static inline struct frame *cur_frame(const struct verifier *v) {
 	return v->cur->frames[v->cur->curframe];

@@ -24,6 +24,10 @@
 #include "verify/scalar.h"
 #include "verify/holes.h"
 
+#if defined SKEP_HOLES && SCALAR_BITS == 64
+int verify_hole;
+#endif
+
 #define FULL_MAX ((full_u) ~(full_u)0)
 #define HALF_MAX ((half_u) ~(half_u)0)
 #define HALF_SMAX ((half_s)(HALF_MAX >> 1))
@@ -236,11 +240,16 @@ static void finish(struct scalar *d, bool is64) {
 
 void scalar_alu(struct scalar *dst, const struct scalar *src, u8 op, bool is64) {
 	switch (op) {
-	case BPF_ADD:
+	case BPF_ADD: {
+		full_u low = dst->r.umin + src->r.umin;
+		bool whole = low < src->r.umin;
 		HALF(_add)(&dst->r32, &src->r32);
 		FULL(_add)(&dst->r, &src->r);
+		if (HOLE(ADD_IGNORES_WRAP) && !whole)
+			dst->r.umin = low;
 		dst->var = cut(tnum_add(dst->var, src->var));
 		break;
+	}
 	case BPF_SUB:
 		HALF(_sub)(&dst->r32, &src->r32);
 		FULL(_sub)(&dst->r, &src->r);
@@ -266,7 +275,7 @@ void scalar_alu(struct scalar *dst, const struct scalar *src, u8 op, bool is64) 
 			*dst = scalar_unknown();
 			return;
 		}
-		shift(dst, op, is64, (u32)by);
+		shift(dst, HOLE(ARSH_AS_RSH) && op == BPF_ARSH ? BPF_RSH : op, is64, (u32)by);
 		break;
 	}
 	default: /* DIV, MOD */
@@ -510,7 +519,8 @@ static void learn_const(struct scalar *a, u64 v, u8 op, bool is32) {
 }
 
 void scalar_learn(struct scalar *a, struct scalar *b, u8 op, bool is32) {
-	bool strict = op == BPF_JGT || op == BPF_JLT || op == BPF_JSGT || op == BPF_JSLT;
+	bool strict = op == BPF_JGT || op == BPF_JLT || op == BPF_JSGT || op == BPF_JSLT ||
+	              (HOLE(JLE_OFF_BY_ONE) && op == BPF_JLE);
 	switch (op) {
 	case BPF_JEQ:
 		learn_equal(a, b, is32);

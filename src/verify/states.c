@@ -251,8 +251,7 @@ static bool regs_exact(struct verifier *v, const struct reg *old, const struct r
 }
 
 static bool scalars_safe(struct verifier *v, const struct reg *old, const struct reg *cur, enum exactness exact) {
-	/* The oracle's states must hold whatever comes by, precise or not. */
-	if ((!old->precise && exact == NOT_EXACT && !v->in->oracle) || HOLE(PRUNE_IMPRECISE))
+	if ((!old->precise && exact == NOT_EXACT) || HOLE(PRUNE_IMPRECISE))
 		return true;
 	if (old->id && (old->id & ID_ADD_CONST) != (cur->id & ID_ADD_CONST))
 		return false;
@@ -489,7 +488,7 @@ static int clean_states(struct verifier *v, struct explored *list) {
 			for (u32 r = 0; r < BPF_REG_FP; r++)
 				if (!(regs >> r & 1))
 					reg_clear(&f->regs[r]);
-			for (u32 n = 0; n < f->slots_n && !v->in->oracle; n++)
+			for (u32 n = 0; n < f->slots_n; n++)
 				if (!(live[i] >> n & 1))
 					__builtin_memset(&f->slots[n], 0, sizeof f->slots[n]);
 		}
@@ -516,7 +515,7 @@ static int compare(struct verifier *v, const struct state *old, bool *loop, bool
 	*loop = *going_on = false;
 	if (!old->branches) {
 		*loop = scc_incomplete(v, old);
-		return states_equal(v, old, cur, *loop ? WITHIN : NOT_EXACT);
+		return states_equal(v, old, cur, *loop || v->recording ? WITHIN : NOT_EXACT);
 	}
 	*going_on = true;
 	if (state_frame(old)->in_async_callback && state_frame(old)->async_entry != cur_frame(v)->async_entry)
@@ -612,7 +611,7 @@ int state_visited(struct verifier *v) {
 	bool force = v->test_state_freq || v->aux[v->at].flags & AUX_CHECKPOINT || v->cur->history_n > 40;
 	bool add = force || (v->jumps - v->prev_jumps >= 2 && v->processed - v->prev_processed >= 8);
 	u32 count = 0;
-	int err = clean_states(v, *at);
+	int err = v->recording ? 0 : clean_states(v, *at);
 	if (err)
 		return err;
 	while (*at) {

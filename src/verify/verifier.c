@@ -187,7 +187,7 @@ static int walk(struct verifier *v) {
 				log_insn_state(v);
 			log_insn(v, at);
 		}
-		if (!err && v->in->oracle)
+		if (!err && v->recording)
 			err = oracle_record(v);
 		if (!err && unlikely(!(aux->flags & AUX_SEEN)))
 			err = first_visit(v, insn);
@@ -420,7 +420,7 @@ static bool log_attributes_valid(const struct verify_input *in) {
 	return !(in->log_level & ~(u32)(LOG_LEVEL1 | LOG_LEVEL2 | LOG_STATS | LOG_FIXED)) && in->log_size <= UINT32_MAX >> 2;
 }
 
-int verify(const struct verify_input *in, struct arena *arena, struct verify_output *out) {
+static int verify_once(const struct verify_input *in, struct arena *arena, struct verify_output *out, bool recording) {
 	struct verifier *v;
 	struct arena scratch;
 	int err, log_err;
@@ -439,8 +439,11 @@ int verify(const struct verify_input *in, struct arena *arena, struct verify_out
 	v->arena = arena;
 	v->scratch = scratch;
 	v->pool.arena = &v->scratch;
+	v->recording = recording;
 	v->clock_start = now_ns();
 	log_init(v);
+	if (recording)
+		oracle_begin(v);
 	err = passes(v);
 	if (err == -ENOMEM && !out->diag.code) {
 		say(v, "limit", "%llu bytes", (unsigned long long)(in->memory_limit ? in->memory_limit : (u64)1 << 30));
@@ -458,4 +461,27 @@ int verify(const struct verify_input *in, struct arena *arena, struct verify_out
 	ASSERT(!err == !!out->xlated);
 	ASSERT(err || !out->diag.code); /* the kernel refuses some records without a word */
 	return err ? err : log_err;
+}
+
+/* The oracle's walk: once more, in a way that pruning cannot narrow. */
+static void record_states(const struct verify_input *in) {
+	struct verify_input again = *in;
+	struct verify_output out;
+	struct arena arena;
+	int err;
+	again.log = NULL;
+	again.log_size = again.log_level = 0;
+	again.insns_limit = ORACLE_INSNS;
+	arena_init(&arena, 0);
+	err = verify_once(&again, &arena, &out, true);
+	if (err)
+		oracle_refused(in->oracle, err, &out.diag);
+	arena_free(&arena);
+}
+
+int verify(const struct verify_input *in, struct arena *arena, struct verify_output *out) {
+	int err = verify_once(in, arena, out, false);
+	if (!err && unlikely(in->oracle != NULL))
+		record_states(in);
+	return err;
 }
