@@ -20,6 +20,8 @@ enum { XDP_DATA = 0, XDP_DATA_END = 4, XDP_RX_QUEUE = 16 };
 enum { FUNC_LOOKUP = 1, FUNC_UPDATE = 2, FUNC_DELETE = 3, FUNC_KTIME = 5, FUNC_PRANDOM = 7, FUNC_CPU = 8, FUNC_ADJUST_HEAD = 44,
        FUNC_ADJUST_TAIL = 65, FUNC_RESERVE = 131, FUNC_SUBMIT = 132, FUNC_DISCARD = 133, FUNC_CSUM_DIFF = 28 };
 
+enum { FUNCTIONS = 3, TAIL = 100 }; /* slots kept for the functions */
+
 struct state {
 	struct random *r;
 	const struct generate_maps *maps;
@@ -30,10 +32,17 @@ struct state {
 	bool stack[64];      /* eight-byte slots believed written */
 	u32 fixups[8], fixups_n; /* forward jumps that end here or there */
 	u32 depth;
+	u32 calls_n; /* local calls, each of a function of its own that comes behind the program */
+	struct call {
+		u32 at; /* of the call instruction */
+		u8 kind[6];
+		u16 range[6];
+	} calls[FUNCTIONS];
+	u32 room; /* slots that may be used so far */
 };
 
 static void emit(struct state *s, u8 code, u8 dst, u8 src, s16 off, s32 imm) {
-	if (s->n < GENERATED_MAX - 24)
+	if (s->n < s->room)
 		s->out[s->n++] = (struct bpf_insn){.code = code, .dst_reg = dst, .src_reg = src, .off = off, .imm = imm};
 }
 
@@ -188,7 +197,7 @@ static void packet(struct state *s) {
 static void lookup(struct state *s) {
 	bool array = chance(s, 50);
 	s32 fd = array ? s->maps->array : s->maps->hash;
-	s16 at = (s16)(-8 * (s16)(1 + below(s, 8)));
+	s16 at = (s16)(-8 * (s16)(1 + below(s, 8)) + (chance(s, 20) ? 4 : 0));
 	int key = find(s, SCALAR);
 	if (key >= 0 && chance(s, 60))
 		emit(s, BPF_STX | BPF_MEM | BPF_W, 10, (u8)key, at, 0);
@@ -293,6 +302,178 @@ static void stack_access(struct state *s) {
 	}
 }
 
+/* ---- what planted defects of verifiers are about ---------------------------------------------------------------------- */
+
+/* Is the scalar what the verifier says? A branch on it, or an offset made of it, so that somebody relies on it. */
+static void rely(struct state *s, u32 x) {
+	int p = find(s, VALUE);
+	if (p < 0 || (u32)p == x || s->range[p] < 9 || chance(s, 30)) {
+		emit(s, (chance(s, 50) ? BPF_JMP : BPF_JMP32) | BPF_JGT | BPF_K, (u8)x, 0, 1, edge(s));
+		emit(s, BPF_ALU64 | BPF_ADD | BPF_K, (u8)x, 0, 0, 1);
+		return;
+	}
+	u32 to = x == 4 ? 3 : 4;
+	emit(s, BPF_ALU64 | BPF_MOV | BPF_X, (u8)to, (u8)p, 0, 0);
+	emit(s, BPF_ALU64 | BPF_ADD | BPF_X, (u8)to, (u8)x, 0, 0);
+	emit(s, BPF_LDX | BPF_MEM | BPF_B, (u8)to, (u8)to, chance(s, 30) ? GENERATE_VALUE - 1 : 0, 0);
+	set(s, to, SCALAR, 0);
+}
+
+/* A number whose bits are anybody's. */
+static u32 wild(struct state *s) {
+	int p = find(s, VALUE);
+	static const u8 sizes[] = {BPF_B, BPF_H, BPF_W, BPF_DW, BPF_DW, BPF_DW};
+	u32 x = p == 7 ? 8 : 7;
+	if (p >= 0 && s->range[p] >= 8) {
+		emit(s, BPF_LDX | BPF_MEM | sizes[below(s, ARRAY_SIZE(sizes))], (u8)x, (u8)p, (s16)(8 * below(s, s->range[p] / 8u)), 0);
+	} else {
+		call(s, FUNC_KTIME);
+		x = 0;
+	}
+	set(s, x, SCALAR, 0);
+	return x;
+}
+
+/* Spill in one width, overwrite in another, fill in a third. */
+static void spills(struct state *s) {
+	static const u8 sizes[] = {BPF_B, BPF_H, BPF_W, BPF_DW};
+	s16 slot = (s16)(-8 * (s16)(1 + below(s, 8)));
+	u8 first = sizes[1 + below(s, 3)], second = sizes[below(s, 4)], third = sizes[below(s, 4)];
+	s16 part = (s16)(below(s, 8 / insn_size_bytes(second)) * insn_size_bytes(second));
+	u32 x = wild(s), y = fresh(s);
+	if (chance(s, 50))
+		emit(s, BPF_ALU64 | BPF_MOV | BPF_K, (u8)x, 0, 0, edge(s));
+	else if (chance(s, 50))
+		bound(s, x, 1 + below(s, 0x1000));
+	emit(s, BPF_STX | BPF_MEM | first, 10, (u8)x, slot, 0);
+	if (chance(s, 60)) {
+		u32 other = chance(s, 50) ? x : wild(s);
+		if (chance(s, 50))
+			emit(s, BPF_ST | BPF_MEM | second, 10, 0, (s16)(slot + part), edge(s));
+		else
+			emit(s, BPF_STX | BPF_MEM | second, 10, (u8)other, (s16)(slot + part), 0);
+	}
+	part = (s16)(chance(s, 70) ? 0 : below(s, 8 / insn_size_bytes(third)) * insn_size_bytes(third));
+	emit(s, BPF_LDX | (chance(s, 15) && third != BPF_DW ? BPF_MEMSX : BPF_MEM) | third, (u8)y, 10, (s16)(slot + part), 0);
+	set(s, y, SCALAR, 0);
+	if (chance(s, 60))
+		bound(s, y, 1 + below(s, GENERATE_VALUE));
+	rely(s, y);
+}
+
+/* A copy is compared, the original used; now and then one of them changed in between. */
+static void linked(struct state *s) {
+	static const u8 ops[] = {BPF_ADD, BPF_SUB, BPF_MUL, BPF_OR, BPF_XOR, BPF_LSH, BPF_RSH, BPF_ARSH, BPF_AND, BPF_NEG};
+	u32 x = wild(s), y = x == 8 ? 9 : 8;
+	u8 op = ops[chance(s, 50) ? below(s, 2) : below(s, ARRAY_SIZE(ops))], class = chance(s, 70) ? BPF_ALU64 : BPF_ALU;
+	if (chance(s, 30))
+		bound(s, x, 1 + below(s, 0x1000));
+	emit(s, chance(s, 75) ? BPF_ALU64 | BPF_MOV | BPF_X : BPF_ALU | BPF_MOV | BPF_X, (u8)y, (u8)x, 0, 0);
+	set(s, y, SCALAR, 0);
+	if (chance(s, 70))
+		emit(s, class | op | BPF_K, (u8)(chance(s, 50) ? x : y), 0, 0, op == BPF_NEG ? 0 : (s32)below(s, 24));
+	emit(s, (chance(s, 60) ? BPF_JMP : BPF_JMP32) | (chance(s, 70) ? BPF_JLT : BPF_JSLT) | BPF_K, (u8)(chance(s, 50) ? x : y), 0, 2,
+	     (s32)(1 + below(s, GENERATE_VALUE)));
+	emit(s, BPF_ALU64 | BPF_MOV | BPF_K, (u8)x, 0, 0, 0);
+	emit(s, BPF_ALU64 | BPF_MOV | BPF_K, (u8)y, 0, 0, 0);
+	rely(s, chance(s, 50) ? x : y);
+}
+
+/* Signs and halves: shifts that bring them in, extensions, comparisons of the lower half. */
+static void signs(struct state *s) {
+	static const s16 widths[] = {8, 16, 32};
+	u32 x = wild(s);
+	bool wide = chance(s, 60);
+	switch (below(s, 4)) {
+	case 0: {
+		s32 by = (s32)(1 + below(s, wide ? 63 : 31));
+		emit(s, (wide ? BPF_ALU64 : BPF_ALU) | BPF_LSH | BPF_K, (u8)x, 0, 0, by);
+		emit(s, (wide ? BPF_ALU64 : BPF_ALU) | BPF_ARSH | BPF_K, (u8)x, 0, 0, chance(s, 70) ? by : (s32)below(s, wide ? 64 : 32));
+		break;
+	}
+	case 1:
+		emit(s, (wide ? BPF_ALU64 : BPF_ALU) | BPF_MOV | BPF_X, (u8)x, (u8)x, widths[below(s, wide ? 3 : 2)], 0);
+		break;
+	case 2:
+		emit(s, BPF_JMP32 | (chance(s, 50) ? BPF_JLT : BPF_JGT) | BPF_K, (u8)x, 0, 1, edge(s));
+		emit(s, BPF_ALU | BPF_MOV | BPF_K, (u8)x, 0, 0, (s32)below(s, 8));
+		break;
+	default:
+		emit(s, (wide ? BPF_ALU64 : BPF_ALU) | BPF_SUB | BPF_K, (u8)x, 0, 0, edge(s));
+		emit(s, (wide ? BPF_ALU : BPF_ALU64) | BPF_ADD | BPF_K, (u8)x, 0, 0, edge(s));
+	}
+	if (chance(s, 60))
+		bound(s, x, 1 + below(s, GENERATE_VALUE));
+	rely(s, x);
+}
+
+/* The stack at an offset that is a variable. */
+static void variable_stack(struct state *s) {
+	u32 x = wild(s), room = 1 + below(s, 32);
+	for (s16 at = -64; at < 0 && chance(s, 95); at += 8)
+		emit(s, BPF_ST | BPF_MEM | BPF_DW, 10, 0, at, edge(s));
+	bound(s, x, room);
+	emit(s, BPF_ALU64 | BPF_MOV | BPF_X, 5, 10, 0, 0);
+	emit(s, BPF_ALU64 | BPF_ADD | BPF_X, 5, (u8)x, 0, 0);
+	s16 at = (s16)-(s16)(chance(s, 80) ? MIN(room + below(s, 24), 64u) : room - (room > 1));
+	if (chance(s, 50)) {
+		emit(s, BPF_LDX | BPF_MEM | BPF_B, 4, 5, at, 0);
+		set(s, 4, SCALAR, 0);
+		rely(s, 4);
+	} else {
+		emit(s, BPF_STX | BPF_MEM | BPF_B, 5, (u8)x, at, 0);
+		emit(s, BPF_LDX | BPF_MEM | BPF_DW, 4, 10, (s16)(-8 * (s16)(1 + below(s, 8))), 0);
+		set(s, 4, SCALAR, 0);
+		rely(s, 4);
+	}
+	set(s, 5, NOTHING, 0);
+}
+
+/* One of two numbers, by a coin; the paths join, and then the number is an offset. */
+static void joined(struct state *s) {
+	u32 coin = wild(s), x = coin == 8 ? 9 : 8;
+	bool spilled = chance(s, 40);
+	emit(s, BPF_ALU64 | BPF_MOV | BPF_K, (u8)x, 0, 0, (s32)below(s, GENERATE_VALUE + 8));
+	emit(s, BPF_JMP | (chance(s, 50) ? BPF_JSET : BPF_JGT) | BPF_K, (u8)coin, 0, 1, 1 + (s32)below(s, 3));
+	emit(s, BPF_ALU64 | BPF_MOV | BPF_K, (u8)x, 0, 0, (s32)below(s, GENERATE_VALUE + 8));
+	set(s, x, SCALAR, 0);
+	if (spilled)
+		emit(s, BPF_STX | BPF_MEM | BPF_DW, 10, (u8)x, -72, 0);
+	for (u32 i = below(s, 6); i; i--) { /* prune points come at jumps and calls */
+		emit(s, BPF_JMP | BPF_JSET | BPF_K, (u8)coin, 0, 1, 1 << below(s, 8));
+		emit(s, BPF_ALU64 | BPF_ADD | BPF_K, (u8)coin, 0, 0, (s32)below(s, 3));
+	}
+	if (spilled)
+		emit(s, BPF_LDX | BPF_MEM | BPF_DW, (u8)x, 10, -72, 0);
+	rely(s, x);
+}
+
+/* An atomic that brings back what was there. */
+static void fetches(struct state *s) {
+	static const s32 ops[] = {BPF_ADD | BPF_FETCH, BPF_OR | BPF_FETCH, BPF_AND | BPF_FETCH, BPF_XOR | BPF_FETCH, BPF_XCHG, BPF_CMPXCHG};
+	int p = find(s, VALUE);
+	u32 x = p == 7 ? 8 : 7;
+	u8 size = chance(s, 50) ? BPF_DW : BPF_W;
+	emit(s, BPF_ALU64 | BPF_MOV | BPF_K, (u8)x, 0, 0, (s32)below(s, 16));
+	set(s, x, SCALAR, 0);
+	if (p >= 0 && p != 0 && chance(s, 70)) {
+		emit(s, BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, (s32)below(s, 3));
+		set(s, 0, SCALAR, 0);
+		emit(s, BPF_STX | BPF_ATOMIC | size, (u8)p, (u8)x, (s16)(8 * below(s, 5)), ops[below(s, ARRAY_SIZE(ops))]);
+	} else {
+		emit(s, BPF_ST | BPF_MEM | BPF_DW, 10, 0, -80, edge(s));
+		emit(s, BPF_STX | BPF_ATOMIC | size, 10, (u8)x, -80, ops[below(s, ARRAY_SIZE(ops) - 1)]);
+	}
+	if (chance(s, 50))
+		bound(s, x, 1 + below(s, GENERATE_VALUE));
+	rely(s, x);
+}
+
+static void edges(struct state *s) {
+	static void (*const idioms[])(struct state *) = {spills, linked, signs, variable_stack, joined, fetches};
+	idioms[below(s, ARRAY_SIZE(idioms))](s);
+}
+
 /* ---- control flow, calls ------------------------------------------------------------------------------------------- */
 
 static void branch(struct state *s) {
@@ -366,9 +547,10 @@ static void helper(struct state *s) {
 		if (v < 0 || x < 0 || v == 2 || x == 2 || s->range[v] < 8)
 			break;
 		emit(s, BPF_ALU64 | BPF_MOV | BPF_X, 4, (u8)x, 0, 0);
-		bound(s, 4, s->range[v] + (chance(s, 10) ? 4u : 0u));
+		if (chance(s, 85))
+			bound(s, 4, s->range[v] + (chance(s, 15) ? 4u : 0u));
 		if (chance(s, 80))
-			emit(s, BPF_ALU64 | BPF_AND | BPF_K, 4, 0, 0, 0x3c);
+			emit(s, BPF_ALU64 | BPF_AND | BPF_K, 4, 0, 0, chance(s, 85) ? 0x3c : 0x7c);
 		emit(s, BPF_ALU64 | BPF_MOV | BPF_X, 3, (u8)v, 0, 0);
 		emit(s, BPF_ALU64 | BPF_MOV | BPF_K, 1, 0, 0, 0);
 		emit(s, BPF_ALU64 | BPF_MOV | BPF_K, 2, 0, 0, 0);
@@ -402,9 +584,79 @@ static void helper(struct state *s) {
 	}
 }
 
+/* f(ctx, something, something, our stack, something): the function is written when the program is. */
+static void local_call(struct state *s) {
+	if (s->calls_n == FUNCTIONS || s->n + 20 >= s->room)
+		return;
+	struct call *c = &s->calls[s->calls_n];
+	memset(c, 0, sizeof *c);
+	for (u32 reg = 2; reg <= 5; reg++) {
+		u32 from = 7 + below(s, 3);
+		if (reg == 4 && chance(s, 60)) {
+			emit(s, BPF_ST | BPF_MEM | BPF_DW, 10, 0, -96, edge(s));
+			emit(s, BPF_ALU64 | BPF_MOV | BPF_X, 4, 10, 0, 0);
+			emit(s, BPF_ALU64 | BPF_ADD | BPF_K, 4, 0, 0, -96);
+			c->kind[4] = STACK, c->range[4] = 8;
+		} else if (s->kind[from] != NOTHING) {
+			emit(s, BPF_ALU64 | BPF_MOV | BPF_X, (u8)reg, (u8)from, 0, 0);
+			c->kind[reg] = s->kind[from], c->range[reg] = s->range[from];
+		} else {
+			emit(s, BPF_ALU64 | BPF_MOV | BPF_K, (u8)reg, 0, 0, edge(s));
+			c->kind[reg] = SCALAR;
+		}
+	}
+	emit(s, BPF_ALU64 | BPF_MOV | BPF_X, 1, 6, 0, 0);
+	c->at = s->n;
+	s->calls_n++;
+	emit(s, BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, -1);
+	for (u32 reg = 1; reg <= 5; reg++)
+		if (chance(s, 96))
+			set(s, reg, NOTHING, 0);
+	set(s, 0, SCALAR, 0);
+	if (chance(s, 50)) {
+		if (chance(s, 60))
+			bound(s, 0, 1 + below(s, GENERATE_VALUE));
+		rely(s, 0);
+	}
+}
+
+/* The functions behind the program, and what they call. */
+static void functions(struct state *s, u32 limit) {
+	for (u32 i = 0; i < s->calls_n; i++) {
+		const struct call *c = &s->calls[i];
+		s->room = MIN(s->n + (limit - s->n) / (s->calls_n - i), limit) - 4;
+		s->out[c->at].imm = (s32)(s->n - c->at - 1);
+		memset(s->kind, 0, sizeof s->kind);
+		memset(s->stack, 0, sizeof s->stack);
+		emit(s, BPF_ALU64 | BPF_MOV | BPF_X, 6, 1, 0, 0);
+		set(s, 6, CTX, 0);
+		for (u32 reg = 2; reg <= 5; reg++)
+			set(s, reg, c->kind[reg], c->range[reg]);
+		for (u32 reg = 7; reg <= 9; reg++) { /* what arguments hold is kept over calls */
+			emit(s, BPF_ALU64 | BPF_MOV | BPF_X, (u8)reg, (u8)(reg - 5), 0, 0);
+			set(s, reg, s->kind[reg - 5], s->range[reg - 5]);
+		}
+		if (s->kind[4] == STACK && chance(s, 70))
+			access_at(s, 4, 8);
+		u32 calls = s->calls_n;
+		for (u32 n = 1 + below(s, 4); n; n--)
+			statement(s);
+		ASSERT(s->calls_n >= calls);
+		while (s->fixups_n)
+			land(s);
+		int x = find(s, SCALAR);
+		s->room += 4;
+		if (x > 0)
+			emit(s, BPF_ALU64 | BPF_MOV | BPF_X, 0, (u8)x, 0, 0);
+		else
+			emit(s, BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, edge(s));
+		emit(s, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	}
+}
+
 static void statement(struct state *s) {
 	int p;
-	switch (below(s, 16)) {
+	switch (below(s, 19)) {
 	case 0:
 		packet(s);
 		break;
@@ -441,6 +693,14 @@ static void statement(struct state *s) {
 	case 14:
 		helper(s);
 		break;
+	case 15:
+	case 16:
+		edges(s);
+		break;
+	case 17:
+		if (chance(s, 40))
+			local_call(s);
+		break;
 	default: {
 		u32 to = fresh(s), from = below(s, 10); /* a copy: both are linked from now on */
 		if (chance(s, 30))
@@ -455,7 +715,7 @@ static void statement(struct state *s) {
 }
 
 u32 generate_program(struct random *r, const struct generate_maps *maps, struct bpf_insn *out) {
-	struct state s = {.r = r, .maps = maps, .out = out};
+	struct state s = {.r = r, .maps = maps, .out = out, .room = GENERATED_MAX - TAIL - 40};
 	emit(&s, BPF_ALU64 | BPF_MOV | BPF_X, 6, 1, 0, 0);
 	set(&s, 6, CTX, 0);
 	if (chance(&s, 70))
@@ -466,9 +726,9 @@ u32 generate_program(struct random *r, const struct generate_maps *maps, struct 
 		statement(&s);
 	while (s.fixups_n)
 		land(&s);
-	s.n = MIN(s.n, (u32)GENERATED_MAX - 8);
 	out[s.n++] = (struct bpf_insn){.code = BPF_ALU64 | BPF_MOV | BPF_K};
 	out[s.n++] = (struct bpf_insn){.code = BPF_JMP | BPF_EXIT};
+	functions(&s, GENERATED_MAX - 8);
 	return s.n;
 }
 

@@ -13,6 +13,9 @@ typedef int8_t s8;
 typedef int16_t s16;
 typedef int32_t s32;
 typedef int64_t s64;
+/* Numbers at any address: keys and arguments that programs pass need not be aligned. */
+typedef u32 u32_anywhere __attribute__((may_alias, aligned(1)));
+typedef u64 u64_anywhere __attribute__((may_alias, aligned(1)));
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))

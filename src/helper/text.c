@@ -234,7 +234,7 @@ static int put_argument(const struct skep_run *run, struct out *o, const struct 
 	}
 }
 
-s64 text_format(const struct skep_run *run, char *to, u32 size, const char *fmt, u32 fmt_size, const u64 *args,
+s64 text_format(const struct skep_run *run, char *to, u32 size, const char *fmt, u32 fmt_size, const u64_anywhere *args,
                 u32 args_n) {
 	struct spec s;
 	u32 length = 0, n = 0, room = ARGS_BYTES;

@@ -5,7 +5,7 @@
 
 enum { LINE_MAX = 1024, PRINTK_ARGS = 3, VPRINTK_ARGS = 12 };
 
-static s64 print(const struct skep_run *run, const char *fmt, u32 fmt_size, const u64 *args, u32 args_n) {
+static s64 print(const struct skep_run *run, const char *fmt, u32 fmt_size, const u64_anywhere *args, u32 args_n) {
 	char line[LINE_MAX];
 	s64 n = text_format(run, line, sizeof line, fmt, fmt_size, args, args_n);
 	if (n < 0)
@@ -31,13 +31,13 @@ u64 helper_trace_vprintk(DP_ARGS) {
 	u32 bytes = r4;
 	if (bytes % 8 || bytes > VPRINTK_ARGS * 8 || (bytes && !r3))
 		return -EINVAL;
-	return print(run, (const char *)r1, r2, (const u64 *)r3, bytes / 8);
+	return print(run, (const char *)r1, r2, (const u64_anywhere *)r3, bytes / 8);
 }
 /* r1 = to, r2 = size, r3 = format, r4 = arguments, r5 = their bytes: length of the whole text with the NUL. */
 u64 helper_snprintf(DP_ARGS) {
 	u32 bytes = r5;
 	if (bytes % 8 || bytes > VPRINTK_ARGS * 8 || (bytes && !r4))
 		return -EINVAL;
-	s64 n = text_format(run, (char *)r1, r2, (const char *)r3, ~0u, (const u64 *)r4, bytes / 8);
+	s64 n = text_format(run, (char *)r1, r2, (const char *)r3, ~0u, (const u64_anywhere *)r4, bytes / 8);
 	return n < 0 ? n : n + 1;
 }

@@ -8,12 +8,12 @@ static ALWAYS_INLINE u8 *value_at(const struct map *map, u32 index) {
 }
 u64 array_map_lookup_elem(DP_ARGS) {
 	const struct map *map = (const struct map *)r1;
-	u32 index = *(const u32 *)r2;
+	u32 index = *(const u32_anywhere *)r2;
 	return likely(index < map->max_entries) ? (u64)value_at(map, index) : 0;
 }
 u64 percpu_array_map_lookup_elem(DP_ARGS) {
 	const struct map *map = (const struct map *)r1;
-	u32 index = *(const u32 *)r2;
+	u32 index = *(const u32_anywhere *)r2;
 	if (unlikely(index >= map->max_entries || run->cpu >= map->nr_cpus))
 		return 0;
 	return (u64)value_at(map, index) + run->cpu * map->off[MAP_CPU_PLANE];
@@ -32,7 +32,7 @@ static ALWAYS_INLINE int check(const struct map *map, u32 index, u64 flags) {
 }
 u64 array_map_update_elem(DP_ARGS) {
 	const struct map *map = (const struct map *)r1;
-	u32 index = *(const u32 *)r2;
+	u32 index = *(const u32_anywhere *)r2;
 	int error = check(map, index, r4);
 	if (unlikely(error))
 		return error;
@@ -44,7 +44,7 @@ u64 array_map_update_elem(DP_ARGS) {
 }
 u64 percpu_array_map_update_elem(DP_ARGS) {
 	const struct map *map = (const struct map *)r1;
-	u32 index = *(const u32 *)r2;
+	u32 index = *(const u32_anywhere *)r2;
 	int error = check(map, index, r4);
 	if (unlikely(error))
 		return error;

@@ -44,7 +44,7 @@ static u8 *value_at(const struct map *map, u32 index, u32 cpu) {
 	return map_values(map) + (u64)index * map->value_stride + cpu * map->off[MAP_CPU_PLANE];
 }
 static int lookup(const struct map *map, const void *key, void *value, u64 flags) {
-	u32 index = *(const u32 *)key;
+	u32 index = *(const u32_anywhere *)key;
 	if (flags & BPF_F_LOCK && map->spin_lock < 0)
 		return -EINVAL;
 	if (index >= map->max_entries)
@@ -66,7 +66,7 @@ static int update(const struct map *map, const void *key, const void *value, u64
 	return array_map_update_elem((u64)map, (u64)key, (u64)value, flags, 0, NULL);
 }
 static int update_percpu(const struct map *map, const void *key, const void *value, u64 flags) {
-	u32 index = *(const u32 *)key;
+	u32 index = *(const u32_anywhere *)key;
 	if (flags > BPF_EXIST)
 		return -EINVAL;
 	if (index >= map->max_entries)
@@ -81,13 +81,13 @@ static int delete(const struct map *map, const void *key) {
 	return -EINVAL;
 }
 int array_get_next_key(const struct map *map, const void *key, void *next) {
-	u32 index = key ? *(const u32 *)key : UINT_MAX;
+	u32 index = key ? *(const u32_anywhere *)key : UINT_MAX;
 	if (index >= map->max_entries)
 		index = UINT_MAX;
 	else if (index == map->max_entries - 1)
 		return -ENOENT;
 	ASSERT(index == UINT_MAX || index + 1 < map->max_entries);
-	*(u32 *)next = index + 1;
+	*(u32_anywhere *)next = index + 1;
 	return 0;
 }
 static int lookup_and_delete(const struct map *map, const void *key, void *value, u64 flags) {

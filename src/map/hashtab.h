@@ -105,11 +105,8 @@ struct htab_key {
 	const u8 *at;
 	u32 size;
 };
-struct htab_piece { /* keys may lie anywhere */
-	u32 v;
-} __attribute__((packed, may_alias));
 static ALWAYS_INLINE u32 htab_load4(const u8 *at) {
-	return ((const volatile struct htab_piece *)at)->v;
+	return *(const volatile u32_anywhere *)at;
 }
 static ALWAYS_INLINE u64 htab_load(const u8 *at) {
 	u64 low = htab_load4(at);

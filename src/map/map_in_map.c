@@ -31,7 +31,7 @@ static ALWAYS_INLINE const void *object_at(const struct map *map, u32 index, con
 }
 /* r1 = map, r2 = key: the inner map. */
 u64 array_of_maps_lookup_elem(DP_ARGS) {
-	return (u64)object_at((const struct map *)r1, *(const u32 *)r2, run);
+	return (u64)object_at((const struct map *)r1, *(const u32_anywhere *)r2, run);
 }
 /* r1 = map, r2 = index: the entry of the program, or 0. */
 u64 prog_array_map_resolve(DP_ARGS) {

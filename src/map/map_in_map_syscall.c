@@ -20,7 +20,7 @@ static int init(struct map *map) {
 	return 0;
 }
 static int lookup(const struct map *map, const void *key, void *value, u64 flags) {
-	u32 index = *(const u32 *)key;
+	u32 index = *(const u32_anywhere *)key;
 	u64 slot = index < map->max_entries ? load_acquire(slot_at(map, index)) : 0;
 	if (!slot)
 		return -ENOENT;
@@ -28,7 +28,7 @@ static int lookup(const struct map *map, const void *key, void *value, u64 flags
 	return 0;
 }
 static int update(const struct map *map, const void *key, const void *value, u64 flags) {
-	u32 index = *(const u32 *)key;
+	u32 index = *(const u32_anywhere *)key;
 	if (flags != BPF_ANY)
 		return -EINVAL;
 	if (index >= map->max_entries)
@@ -40,7 +40,7 @@ static int update(const struct map *map, const void *key, const void *value, u64
 	return 0;
 }
 static int delete(const struct map *map, const void *key) {
-	u32 index = *(const u32 *)key;
+	u32 index = *(const u32_anywhere *)key;
 	if (index >= map->max_entries)
 		return -E2BIG;
 	return __atomic_exchange_n(slot_at(map, index), 0, __ATOMIC_SEQ_CST) ? 0 : -ENOENT;

@@ -215,7 +215,10 @@ static int run_verifier(struct load *l, struct arena *arena, struct verify_outpu
 		.log = l->log,
 		.log_size = l->log_size,
 	};
-	return verify(&in, arena, out);
+	int err = verify(&in, arena, out);
+	if (!err && p->oracle && !oracle_complete(p->oracle))
+		engine_log(e, 2, "the oracle recorded only a part of the states of %s: its runs are not checked", p->p.name);
+	return err;
 }
 
 /* The caller's log, and how long it would be in whole. */

@@ -70,7 +70,9 @@ int check_region(struct verifier *v, u32 regno, s32 off, s32 size, u32 room, boo
 	err = HOLE(MAP_VALUE_NO_MIN) ? 0 : check_inside(v, regno, low, size, room, zero_ok);
 	if (err)
 		return refuse(v, MIN_OUTSIDE, err, regno);
-	if (range->umax >= MAX_VAR_OFF && !HOLE(MAP_VALUE_NO_MIN)) {
+	if (HOLE(MAP_VALUE_NO_MIN) && range->umax >= MAX_VAR_OFF) /* only the bound that is the minimum's is forgotten */
+		return range->smin < 0 ? 0 : refuse(v, UNBOUNDED, -EACCES, regno);
+	if (range->umax >= MAX_VAR_OFF) {
 		say_region(v, regno, low, size, room);
 		return refuse(v, UNBOUNDED, -EACCES, regno);
 	}
