@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -11,28 +12,29 @@
 enum { SCRIPTS_MAX = 6, PATH_ROOM = 4096 };
 
 /* Opens as the process would: absolute paths and absolute links start at its root. */
-static int open_as(int root, int cwd, const char *path) {
-	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, .resolve = RESOLVE_IN_ROOT};
+static int open_as(int root, int cwd, const char *path, u64 flags) {
+	struct open_how how = {.flags = flags, .resolve = RESOLVE_IN_ROOT};
 	if (path[0] == '/') {
 		int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
 		if (fd >= 0 || errno != ENOSYS)
 			return fd;
 		while (*path == '/')
 			path++;
-		return openat(root, *path ? path : ".", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+		return openat(root, *path ? path : ".", (int)flags);
 	}
-	return openat(cwd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return openat(cwd, path, (int)flags);
 }
 
+/* fd: a path only, so that files that may be executed but not read can be looked at. */
 static bool file_gains(int fd) {
 	struct stat st;
-	if (fstat(fd, &st))
-		return false;
-	if (!S_ISREG(st.st_mode))
+	char self[64];
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
 		return false;
 	if (st.st_mode & S_ISUID || (st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
 		return true;
-	return fgetxattr(fd, "security.capability", NULL, 0) > 0;
+	snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+	return getxattr(self, "security.capability", NULL, 0) > 0;
 }
 
 /* The interpreter of a script, cut out of its first line. */
@@ -54,14 +56,15 @@ static bool interpreter_of(int fd, char *path, size_t room) {
 bool exec_gains_privilege(int root, int cwd, const char *path) {
 	char interpreter[PATH_ROOM];
 	for (int i = 0; i < SCRIPTS_MAX; i++) {
-		int fd = open_as(root, cwd, path);
-		if (fd < 0) {
-			/* Executable but not readable: the kernel makes such a process private, so it cannot be hooked anyway.
-			 * What cannot be looked at is taken for privileged. */
-			return errno == EACCES;
-		}
-		bool gains = file_gains(fd), script = !gains && interpreter_of(fd, interpreter, sizeof interpreter);
-		close(fd);
+		int at = open_as(root, cwd, path, O_PATH | O_CLOEXEC);
+		if (at < 0)
+			return false; /* the exec will fail */
+		bool gains = file_gains(at);
+		close(at);
+		int fd = gains ? -1 : open_as(root, cwd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+		bool script = fd >= 0 && interpreter_of(fd, interpreter, sizeof interpreter);
+		if (fd >= 0)
+			close(fd);
 		if (!script)
 			return gains;
 		path = interpreter;

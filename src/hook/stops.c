@@ -13,11 +13,16 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SCRIPT_ARGS_MAX = 16384, SEIZE_OPTIONS = PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD };
+enum {
+	SCRIPT_ARGS_MAX = 16384,
+	SEIZE_OPTIONS = PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD,
+	CONFINED_BELOW = 64 << 20, /* what a small program needs beside our mappings */
+};
 
 /* ---- exec -------------------------------------------------------------------------------------------------------- */
 
@@ -90,6 +95,14 @@ static bool same_world(pid_t pid) {
 	       same_link(pid, "ns/mnt") && same_link(pid, "ns/pid") && same_link(pid, "ns/user");
 }
 
+/* A program whose address space is limited may need what our mappings would take. */
+static bool is_confined(const struct launch *l, pid_t pid) {
+	struct rlimit limit;
+	u64 ours = WINDOW_SIZE + (l->session.next_area - l->session.areas);
+	return !prlimit(pid, RLIMIT_AS, NULL, &limit) && limit.rlim_cur != RLIM_INFINITY &&
+	       limit.rlim_cur < ours + CONFINED_BELOW;
+}
+
 static enum start_result start_image(struct launch *l, struct booting *b, char *why, u32 why_size) {
 	u32 start = (u32)dataplane_offset("loader_start"), size = (u32)dataplane_offset("loader_end") - start, unused;
 	struct handover h = {.fds = l->session.fds, .fds_n = l->session.fds_n, .window = l->session.base,
@@ -97,9 +110,10 @@ static enum start_result start_image(struct launch *l, struct booting *b, char *
 	                     .loader = dataplane_bytes(&unused) + start, .loader_size = size,
 	                     .loader_by_path = (u32)dataplane_offset("loader_path_start") - start,
 	                     .by_path = l->by_path_only || (!l->by_path_failed && same_world(b->pid))};
-	int err = arrival_plan(l, b);
+	int err = is_confined(l, b->pid) ? -ENOMEM : arrival_plan(l, b);
 	if (err || !b->room) {
-		snprintf(why, why_size, "%s", err ? strerror(-err) : "there is no room for the loader");
+		snprintf(why, why_size, "%s",
+		         err == -ENOMEM ? "its address space is limited" : err ? strerror(-err) : "there is no room for the loader");
 		detach(l, b->pid);
 		return err == -ENOEXEC ? START_32BIT : START_FAILED;
 	}
@@ -254,10 +268,11 @@ static int find_command(const struct launch_opts *o, char *path, u32 room) {
 		at = end ? end + 1 : NULL;
 		if ((u32)snprintf(path, room, "%.*s%s%s", n, end ? end - n : list + strlen(list) - n, n ? "/" : "", name) >= room)
 			continue;
+		struct stat st;
 		if (!access(path, X_OK))
 			return 0;
-		if (errno == EACCES)
-			err = -EACCES;
+		if (errno == EACCES && !stat(path, &st))
+			err = -EACCES; /* it is there, but may not be executed */
 	}
 	return err;
 }

@@ -19,9 +19,9 @@
 
 enum {
 	WINDOW_SIZE = 16 << 20,
-	CODE_SIZE = 8 << 20,   /* the file is sparse: only what is used is memory */
-	TABLES_SIZE = 256 << 10,
-	SHARED_SIZE = 512 << 10,
+	CODE_SIZE = 4 << 20,   /* the file is sparse: only what is used is memory */
+	TABLES_SIZE = 128 << 10,
+	SHARED_SIZE = 128 << 10,
 	SLOTS_SIZE = 64 << 10,
 	ENV_SIZE = 4096,
 	AT_TABLES = CODE_SIZE,
