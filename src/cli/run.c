@@ -49,6 +49,11 @@ static int attach_one(struct running *r, struct skep_program *p) {
 		spec_from_section(engine_abi(cli->engine), skep_program__section(p), skep_program__type(p), at, error);
 	if (answer == SPEC_BY_HAND && by_hand)
 		answer = spec_from_syscall(engine_abi(cli->engine), by_hand, skep_program__type(p), false, at, error);
+	if (answer == SPEC_OK && by_hand && at->nr < 0) { /* a program for all calls, narrowed to one */
+		struct launch_prog named;
+		answer = spec_from_syscall(engine_abi(cli->engine), by_hand, skep_program__type(p), false, &named, error);
+		at->nr = answer == SPEC_OK ? named.nr : at->nr;
+	}
 	if (answer == SPEC_BY_HAND)
 		return cli_error(cli, "say one: --syscall openat, or --syscall all",
 						 "program %s names no system call to attach to", name);
