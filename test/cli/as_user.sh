@@ -10,7 +10,7 @@ cp "$SKEP" "$dir/build/skep" && cp -r "$SRCDIR/examples" "$SRCDIR/include" "$dir
 mkdir -p "$dir/src/src/cli" && cp "$SRCDIR/src/cli/cmd.def" "$dir/src/src/cli/"
 chmod -R a+rX "$dir"
 n=0 bad=0
-for test in help run tutorial bad_input packets real_programs full_disk; do
+for test in help run tutorial bad_input packets real_programs full_disk bad_targets; do
 	n=$((n + 1))
 	out=$(cd "$dir/src" && env -i PATH="$PATH" HOME=/nonexistent SKEP="$dir/build/skep" SRCDIR="$dir/src" BUILD="$dir/build" \
 		setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all \
