@@ -1,3 +1,15 @@
+/* What hooks need of an ELF image: where functions are.
+ *
+ *   program headers ─► executable segments, build-id         .symtab, .dynsym ─┐
+ *   section headers ─► executable sections                    .eh_frame ───────┴─► spans: [start, end) of known functions
+ *
+ * Only code inside a span may be rewritten: the bytes of a system call instruction also occur in tables that compilers
+ * put between functions, and rewriting those would change somebody's constants. Symbols are often stripped; unwind entries
+ * nearly never are, so both are read and their union is taken.
+ *
+ * The file is hostile and may change while it is read: every offset, count and size is checked against the size of the
+ * source each time, reads give bytes or -ENOEXEC, and a damaged table ends that table only: fewer spans mean fewer hooks,
+ * never a wrong one. Formats: the System V ABI, and the Linux Standard Base on .eh_frame (pointer encodings: DWARF). */
 #include "hook/elf.h"
 #include <errno.h>
 #include <stdlib.h>

@@ -1,3 +1,12 @@
+/* Images that a session has met, and what was made for them.
+ *
+ *   file (device, inode, size, mtime) ─► hooked_image: its sites, found once or read from the cache on disk
+ *                                             └─ islands: stubs for one place of the image, kept for the next process
+ *
+ * The same library at the same address in another process needs the same island: then a process is only given the pages
+ * and the jumps. A jump is written only over bytes that are what they were when the site was found; what differs (a
+ * debugger's breakpoint, another tool's patch, a file that was replaced) is left alone and counted. Jumps are written in
+ * runs of whole windows, lowest address first, one write a run: four times faster than one a site. */
 #include "hook/images.h"
 #include "hook/site_cache.h"
 #include <errno.h>

@@ -1,6 +1,11 @@
-/* What threads of targets ask for. Everything that they say is checked: a request in the name of a process must come from a
- * process whose private page has this session's cookie, and the thread must sleep for just this request; else a process of
- * low privilege could have us touch another of its choice. */
+/* What threads of targets ask for.
+ *
+ *   stub of exec, mmap ─► mailbox slot (shared, hostile) ─► requests_serve ─► seize the thread, hook the mapping, answer
+ *
+ * Everything that a slot says is checked: a request in the name of a process must come from a process whose private page has
+ * this session's cookie, and the thread must sleep for just this request; else a process of low privilege could have us
+ * touch another of its choice. A slot whose thread is gone is taken back (requests_expire); a request that cannot be
+ * served is answered all the same, so that nobody waits: the program then runs unhooked, and is counted. */
 #include "hook/launch_state.h"
 #include "hook/privilege.h"
 #include <dirent.h>

@@ -1,7 +1,11 @@
 /* The ptrace part: the command's start, threads seized for their exec, and their stops. Only the server thread comes here.
  *
+ *   request «exec» ─► seize ─► … exec ─► stop at the first instruction ─► boot: map, rewrite ─► detach
+ *                        └─► exec failed: stop, detach
+ *
  * A thread is seized between its request and its exec, hardly a millisecond. Meanwhile its signals and stops are passed
- * on as they come. If skep dies, the kernel lets go of it. */
+ * on as they come. If skep dies, the kernel lets go of it: no option here makes the tracee die with its tracer. What dies in
+ * our hands is reaped, since its parent cannot see the end before we have. */
 #include "hook/dataplane_image.h"
 #include "hook/launch_state.h"
 #include "hook/privilege.h"
@@ -250,7 +254,7 @@ NORETURN static void run_child(const struct launch *l, const char *path, int go,
 		err = errno;
 	}
 	(void)!write(failed, &err, sizeof err);
-	_exit(127);
+	_exit(127); /* tidy: exit of a forked child */
 }
 
 /* As execvp looks for it. 0, -ENOENT, -EACCES. */
