@@ -76,7 +76,7 @@ static bool is_spillable(u32 type) {
 
 /* Forgets what is spilled in the slot; the bytes stay initialised. */
 static void scrub(struct slot *slot) {
-	if (slot_is_spill(slot) && !HOLE(SPILL_KEPT_PARTIAL))
+	if (slot_is_spill(slot))
 		for (u32 i = 0; i < 8; i++)
 			if (slot->kind[i] != STACK_INVALID)
 				slot->kind[i] = STACK_MISC;
@@ -104,6 +104,8 @@ static int write_bytes(struct verifier *v, struct frame *f, s32 off, u32 size, s
 	struct slot *slot = &f->slots[slot_of(off)];
 	u32 byte = (u32)(-off - 1);
 	u8 kind = STACK_MISC;
+	if (HOLE(SPILL_KEPT_PARTIAL) && slot_is_spill(slot) && size < 8)
+		return 0;
 	scrub(slot);
 	if (value >= 0 ? reg_is_zero(&cur_regs(v)[value]) : stores_immediate(v) && !v->insns[v->at].imm) {
 		int err = value >= 0 ? mark_precise(v, value) : 0; /* states to come rely on its being zero */
