@@ -353,8 +353,9 @@ void scalar_sext64(struct scalar *s, u32 bytes) {
 	if (bytes >= FULL_BYTES)
 		return;
 	sext_ends(s->r.smin, s->r.smax, bytes, &min, &max);
-	/* The sign bit, known or not, is copied upwards. */
-	s->var = cut(tnum_arshift(tnum_lshift(low, up), up, 64));
+	/* The sign bit is copied upwards. Known bits count only when all are: to know more, soundly, is to accept what the
+	 * reference refuses. */
+	s->var = tnum_is_const(s->var) ? cut(tnum_arshift(tnum_lshift(low, up), up, 64)) : cut(TNUM_UNKNOWN);
 	s->r = FULL(_full)();
 	s->r.smin = min;
 	s->r.smax = max;
@@ -377,7 +378,7 @@ void scalar_sext32(struct scalar *s, u32 bytes) {
 	ASSERT(bytes <= HALF_BYTES);
 	ASSERT(bytes > 0);
 	sext_ends(s->r32.smin, s->r32.smax, bytes, &min, &max);
-	s->var = half_of(tnum_arshift(tnum_lshift(low, up), up, 64));
+	s->var = half_of(tnum_is_const(s->var) ? tnum_arshift(tnum_lshift(low, up), up, 64) : TNUM_UNKNOWN);
 	s->r32 = HALF(_full)();
 	s->r32.smin = (half_s)min;
 	s->r32.smax = (half_s)max;
