@@ -29,7 +29,7 @@ C
 	done
 	out=$($SKEP run $SRCDIR/examples/syscall_count.c --syscall getppid --json -- sh -c './ppid; ./ppid & wait; (./ppid); exit 4' 2>err)
 	is "counts of descendants: status" 4 $?
-	is "counts of descendants" 37035 "$(jq -s 'map(select(.map)) | [.[0].entries[].value] | add' <<<"$out")"
+	is "counts of descendants" "12345 12345 12345" "$(jq -r 'select(.map) | .entries[].value | select(. > 100)' <<<"$out" | xargs)"
 	is "descendants are hooked" "" "$(grep 'without hooks' err)"
 	out=$(SRCDIR=$SRCDIR bash $SRCDIR/test/cli/real_programs.sh 2>&1)
 	while read -r line; do
