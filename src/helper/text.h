@@ -5,5 +5,6 @@
 
 /* fmt ends with a NUL within fmt_size bytes. Writes at most size bytes, the last a NUL (none with size 0). The length of
  * the whole text, or -EINVAL: format, number of arguments; -ENOSPC: arguments too long together. */
-s64 text_format(const struct skep_run *run, char *to, u32 size, const char *fmt, u32 fmt_size, const u64_anywhere *args, u32 args_n);
+s64 text_format(const struct skep_run *run, char *to, u32 size, const char *fmt, u32 fmt_size, const u64_anywhere *args,
+				u32 args_n);
 #endif

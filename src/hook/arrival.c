@@ -24,8 +24,10 @@ static u64 page_of(u64 address) {
 	return address & ~(PAGE - 1ull);
 }
 
-/* Room for the loader: what lies behind the text in its last page is never executed, and never read through this mapping. */
+/* Room for the loader: what lies behind the text in its last page is never executed, and never read through this
+ * mapping. */
 static u64 room_behind(const Elf64_Phdr *s, u64 bias) {
+	ASSERT(s->p_type == PT_LOAD);
 	u64 end = bias + s->p_vaddr + s->p_filesz, at = round_up(end, 16);
 	bool fits = at < round_up(end, PAGE) && round_up(end, PAGE) - at >= LOADER_MAX;
 	return fits && s->p_filesz && s->p_filesz == s->p_memsz && !(s->p_flags & PF_W) ? at : 0;
@@ -33,7 +35,9 @@ static u64 room_behind(const Elf64_Phdr *s, u64 bias) {
 
 /* ---- one image --------------------------------------------------------------------------------------------------- */
 
-static void count(struct launch *l, const struct hooked_image *im, const struct placed_island *placed, u64 patched, u64 skipped) {
+/* -EXDEV stands for a Go program: its goroutines' small stacks have no room for a hook. */
+static void count(struct launch *l, const struct hooked_image *im, const struct placed_island *placed, u64 patched,
+				  u64 skipped) {
 	pthread_mutex_lock(&l->lock);
 	l->report.images += patched != 0;
 	l->report.sites += patched;
@@ -56,6 +60,7 @@ static u64 island_size(const struct placed_island *placed) {
 /* The sleeping thread duplicates the island's pages to their place. -EEXIST: something stands there. */
 static int map_island(const struct launch *l, const struct mail *m, const struct process *p,
                       const struct placed_island *placed, u64 at) {
+	ASSERT(placed->distance && at % PAGE == 0);
 	u64 size = island_size(placed), from = l->session.base + placed->code_off;
 	s64 ret[2] = {0, 0};
 	const struct remote_call call[] = {
@@ -113,6 +118,7 @@ static int plan_image(struct launch *l, struct booting *b, struct hooked_image *
 		return 0;
 	struct arriving *a = &b->image[b->images++];
 	*a = (struct arriving){.image = im, .segment = segment};
+	ASSERT(b->images <= BOOT_ISLANDS_MAX);
 	return image_island(im, &l->session, segment, 0, &a->placed, &a->at);
 }
 
@@ -121,7 +127,8 @@ struct program {
 	char interpreter[PATH_MAX]; /* "" = none */
 };
 
-/* An ELF file whose addresses are known: the sites of its executable segments. bias NULL: it follows from the entry point. */
+/* An ELF file whose addresses are known: the sites of its executable segments. bias NULL: it follows from the entry
+ * point. */
 static int plan_file(struct launch *l, struct booting *b, int fd, const u64 *bias, struct program *out) {
 	struct elf e;
 	int err = elf_open_fd(&e, fd);
@@ -131,7 +138,7 @@ static int plan_file(struct launch *l, struct booting *b, int fd, const u64 *bia
 		const Elf64_Phdr *s = &e.segment[i];
 		struct hooked_image *im;
 		if (s->p_type == PT_LOAD && s->p_flags & PF_X) {
-			err = images_of_file(&l->images, fd, page_of(s->p_offset), &im);
+			err = e.is_go ? -EXDEV : images_of_file(&l->images, fd, page_of(s->p_offset), &im);
 			if (!err)
 				err = plan_image(l, b, im, out->bias + s->p_vaddr);
 			if (!err && !b->room)
@@ -204,6 +211,7 @@ u32 arrival_islands(const struct launch *l, const struct booting *b, struct boot
 		if (a->placed && a->placed->distance && a->placed->island.patches)
 			to[n++] = (struct boot_island){a->at, l->session.base + a->placed->code_off, island_size(a->placed)};
 	}
+	ASSERT(n <= BOOT_ISLANDS_MAX);
 	return n;
 }
 
@@ -242,6 +250,7 @@ static int fill_env(struct launch *l, const struct mail *m, const struct process
 }
 
 int arrival_boot(struct launch *l, const struct mail *m, const struct process *p, const struct booting *b) {
+	ASSERT(m->kind == ASK_BOOT && p->pid == b->pid && b->images <= BOOT_ISLANDS_MAX);
 	int err = fill_env(l, m, p, b);
 	for (u32 i = 0; !err && i < b->images; i++) {
 		const struct arriving *a = &b->image[i];

@@ -1,15 +1,16 @@
-/* What hooks need of an ELF image: where functions are.
+/* Reading ELF images of strangers.
  *
- *   program headers ─► executable segments, build-id         .symtab, .dynsym ─┐
- *   section headers ─► executable sections                    .eh_frame ───────┴─► spans: [start, end) of known functions
+ *   header ─► segments (what is mapped), notes (build id, Go)
+ *          └► sections ─► symbol tables ┐
+ *                       └► .eh_frame    ┴─► functions: sorted spans that do not overlap
  *
- * Only code inside a span may be rewritten: the bytes of a system call instruction also occur in tables that compilers
- * put between functions, and rewriting those would change somebody's constants. Symbols are often stripped; unwind entries
- * nearly never are, so both are read and their union is taken.
+ * The unwind table is walked record by record from its start; the sorted index (.eh_frame_hdr) has starts only, and static
+ * programs lack it. Each FDE says where its code begins and how long it is, in the encoding that its CIE states. FDEs of
+ * signal frames are left out: they begin one byte before the code, so decoding from there goes astray.
  *
- * The file is hostile and may change while it is read: every offset, count and size is checked against the size of the
- * source each time, reads give bytes or -ENOEXEC, and a damaged table ends that table only: fewer spans mean fewer hooks,
- * never a wrong one. Formats: the System V ABI, and the Linux Standard Base on .eh_frame (pointer encodings: DWARF). */
+ * Invariants: nothing is read outside [0, size) of the source, elf_read sees to it; sizes from the file are bounded before
+ * memory is taken; a source that shrinks meanwhile gives an error, not a signal, because nothing is mapped. Tables that
+ * cannot be read count as absent. Sources: gABI, x86-64 psABI, LSB's exception frames. */
 #include "hook/elf.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 int elf_read(const struct elf *e, u64 off, u64 n, void *to) {
+	ASSERT(to || !n);
 	if (off > e->size || n > e->size - off)
 		return -ENOEXEC;
 	if (e->mem) {
@@ -74,6 +76,7 @@ static void read_sections(struct elf *e) {
 		free(e->section), e->section = NULL;
 		return;
 	}
+	ASSERT(n <= ELF_SECTIONS_MAX);
 	e->sections = n;
 }
 
@@ -87,6 +90,7 @@ static int elf_open(struct elf *e) {
 	    e->head.e_phnum == 0 || e->head.e_phnum > ELF_SEGMENTS_MAX)
 		return -ENOEXEC;
 	e->segments = e->head.e_phnum;
+	ASSERT(e->segments && e->segments <= ELF_SEGMENTS_MAX);
 	err = elf_read(e, e->head.e_phoff, e->segments * sizeof(Elf64_Phdr), e->segment);
 	if (err)
 		return err;
@@ -137,6 +141,7 @@ static bool add_span(struct elf_spans *v, u64 start, u64 size) {
 }
 
 static bool add_symbols(const struct elf *e, const Elf64_Shdr *s, struct elf_spans *out) {
+	ASSERT(s >= e->section && s < e->section + e->sections);
 	Elf64_Sym *sym = section_bytes(e, s);
 	bool ok = true;
 	for (u64 i = 0; sym && ok && i < s->sh_size / sizeof *sym; i++)
@@ -154,6 +159,7 @@ struct reader { /* of one record of .eh_frame; never goes beyond end */
 };
 static u64 read_bytes(struct reader *r, u32 n) {
 	u64 v = 0;
+	ASSERT(n <= sizeof v && r->at <= r->end);
 	if ((u64)(r->end - r->at) < n) {
 		r->bad = true;
 		return 0;
@@ -320,6 +326,7 @@ int elf_functions(const struct elf *e, struct elf_spans *out) {
 
 u64 elf_symbol(const struct elf *e, const char *name) {
 	u64 found = 0;
+	ASSERT(name && *name);
 	for (u32 i = 0; i < e->sections && !found; i++) {
 		const Elf64_Shdr *s = &e->section[i];
 		if (s->sh_type != SHT_DYNSYM || s->sh_link >= e->sections)

@@ -1,12 +1,18 @@
-/* Images that a session has met, and what was made for them.
+/* Images of a session: each file is looked at once, each island made once.
  *
- *   file (device, inode, size, mtime) ─► hooked_image: its sites, found once or read from the cache on disk
- *                                             └─ islands: stubs for one place of the image, kept for the next process
+ *   (device, inode, size, times, segment) ─► sites ─► placed islands, one for each distance to the image
  *
- * The same library at the same address in another process needs the same island: then a process is only given the pages
- * and the jumps. A jump is written only over bytes that are what they were when the site was found; what differs (a
- * debugger's breakpoint, another tool's patch, a file that was replaced) is left alone and counted. Jumps are written in
- * runs of whole windows, lowest address first, one write a run: four times faster than one a site. */
+ * An island that stands at a fixed distance from its image has the same bytes in every process, so it is made once, lies
+ * in the session's code segment, and is only mapped again by the next process. Images at low fixed addresses use it
+ * where it lies: the window is within a jump of them.
+ *
+ * Patching. All windows are read from the process first, with a few vectored reads, and compared with the bytes that the
+ * sites were found with; a site that differs is left alone. Then runs of neighbouring patches are written at once
+ * (writing site by site costs four times as much). A jump that crosses a page is written by the kernel in two parts: if
+ * skep is killed between them, that site of that process is torn; nothing better is known.
+ *
+ * Invariants: patches are sorted and disjoint; nobody executes the text while it is written, because the only thread that
+ * could is asleep in its request. */
 #include "hook/images.h"
 #include "hook/site_cache.h"
 #include <errno.h>
@@ -25,6 +31,7 @@ static struct hooked_image *find(const struct images *im, const struct hooked_im
 }
 
 static struct hooked_image *add(struct images *im, const struct hooked_image *like) {
+	ASSERT(sites_valid(&like->sites));
 	struct hooked_image *i = malloc(sizeof *i);
 	if (i) {
 		*i = *like;
@@ -116,6 +123,7 @@ static int make_placed(struct hooked_image *im, struct session_state *s, u64 seg
 	if (!p)
 		return -ENOMEM;
 	u64 page = segment & ~(PAGE - 1ull);
+	ASSERT(distance < page || !distance);
 	p->distance = distance, p->home_segment = distance ? 0 : segment;
 	/* An island at home must know its address before it is made: its place is the next free one. */
 	u64 at = distance ? page - distance : s->base + round_up(s->code_used, PAGE);
@@ -134,7 +142,8 @@ static int make_placed(struct hooked_image *im, struct session_state *s, u64 seg
 	return 0;
 }
 
-int image_island(struct hooked_image *im, struct session_state *s, u64 segment, u32 k, struct placed_island **out, u64 *at) {
+int image_island(struct hooked_image *im, struct session_state *s, u64 segment, u32 k, struct placed_island **out,
+				 u64 *at) {
 	bool home = segment < 1u << 31;
 	if (k >= ISLANDS_MAX || (home && k))
 		return -ENOSPC;
@@ -150,6 +159,7 @@ int image_island(struct hooked_image *im, struct session_state *s, u64 segment, 
 	int err = make_placed(im, s, segment, distance, out);
 	if (err)
 		return err;
+	ASSERT(im->placed_n < ISLANDS_MAX && *out);
 	im->placed[im->placed_n++] = *out;
 	*at = home ? s->base + (*out)->code_off : (segment & ~(PAGE - 1ull)) - distance;
 	return 0;
@@ -165,6 +175,7 @@ static u64 page_of(u64 address) {
 
 static u32 window_of(const struct site *s, u32 *size) {
 	*size = s->before + SYSCALL_BYTES + s->after;
+	ASSERT(*size <= sizeof s->bytes && s->off >= s->before);
 	return s->off - s->before;
 }
 
@@ -186,6 +197,7 @@ static int read_windows(const struct sites *sites, const struct process *p, u64 
 				if (err)
 					return err;
 			}
+		ASSERT(n > 0 && n <= VECTORS);
 		to += bytes, i += n;
 	}
 	return 0;
@@ -204,8 +216,10 @@ static int check_windows(const struct sites *sites, const struct process *p, u64
 }
 
 /* Writes patches [from, to): all on one page or on neighbours. What lies between them is read first. */
-static int write_run(const struct island *island, u32 from, u32 to, const u8 *usable, const struct process *p, u64 segment) {
+static int write_run(const struct island *island, u32 from, u32 to, const u8 *usable, const struct process *p,
+					 u64 segment) {
 	u8 run[4 * PAGE];
+	ASSERT(from < to && to <= island->patches);
 	u64 base = island->patch[from].off, end = (u64)island->patch[to - 1].off + JUMP_BYTES;
 	ASSERT(end > base && end - base <= sizeof run);
 	int err = to - from > 1 ? process_read(p, segment + base, run, end - base) : 0;

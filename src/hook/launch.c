@@ -259,6 +259,7 @@ static int prepare(struct launch *l, struct skep_engine *e, const struct launch_
 }
 
 int launch_start(struct skep_engine *e, const struct launch_opts *o, struct launch **out, char *error) {
+	ASSERT(o->argv && o->argv[0] && (o->progs || !o->progs_n));
 	struct launch *l = calloc(1, sizeof *l);
 	error[0] = 0;
 	if (!l)

@@ -15,6 +15,7 @@ static void wake(u32 *word) {
 }
 
 bool mail_take(struct session_state *s, u32 *from, struct mail *out) {
+	ASSERT(*from < REQUESTS);
 	for (u32 k = 0; k < REQUESTS; k++) {
 		u32 i = (*from + k) % REQUESTS;
 		struct request *q = &s->shared->request[i];
@@ -34,12 +35,14 @@ bool mail_take(struct session_state *s, u32 *from, struct mail *out) {
 }
 
 bool mail_waits(const struct mail *m) {
+	ASSERT(m->slot < REQUESTS);
 	const struct request *q = &m->session->shared->request[m->slot];
 	return load_acquire(&q->owner) == m->owner && READ_ONCE(q->ticket) == m->ticket &&
 	       load_acquire(&q->state) != REQUEST_FREE;
 }
 
 static void answer(const struct mail *m, u32 op) {
+	ASSERT(m->slot < REQUESTS && (op == REPLY_CALL || op == REPLY_DONE));
 	struct reply *a = &m->session->tables->reply[m->slot];
 	a->op = op, a->ticket = m->ticket;
 	store_release(&a->seq, a->seq + 1);
@@ -66,6 +69,7 @@ int mail_call(const struct mail *m, const struct remote_call *calls, u32 n, s64 
 	}
 	if (load_acquire(&q->state) != REQUEST_CALLED)
 		return -ETIMEDOUT;
+	ASSERT(n <= CALLS_MAX);
 	for (u32 i = 0; i < n; i++)
 		ret[i] = READ_ONCE(q->ret[i]);
 	return 0;

@@ -19,6 +19,7 @@ static _Thread_local const struct launch *checking; /* during map_ops.check, who
 
 static bool alive(u32 owner) {
 	const struct launch *l = checking;
+	ASSERT(l);
 	if (!owner)
 		return !l->child_ended;
 	return owner > PARTICIPANT_MAX || !(l->dead[owner / 8] & 1u << owner % 8);
@@ -41,6 +42,7 @@ static bool find_dead(struct launch *l) {
 }
 
 static void check_maps(struct launch *l) {
+	ASSERT(!checking);
 	checking = l;
 	for (u32 i = 0; i < l->session.maps_n; i++) {
 		const struct engine_map *m = l->session.maps[i];

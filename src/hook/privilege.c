@@ -55,6 +55,7 @@ static bool interpreter_of(int fd, char *path, size_t room) {
 
 bool exec_gains_privilege(int root, int cwd, const char *path) {
 	char interpreter[PATH_ROOM];
+	ASSERT(path);
 	for (int i = 0; i < SCRIPTS_MAX; i++) {
 		int at = open_as(root, cwd, path, O_PATH | O_CLOEXEC);
 		if (at < 0)

@@ -5,12 +5,12 @@
  * not look at rax. It gets our files in one of two ways:
  *
  *     by path      it opens our descriptors under /proc: we detach at once, one stop in all
- *     by socket    it makes a socket pair; at the exit of that call we take one end and send: three stops more. This works after
- *                  setuid, in other namespaces and after chroot, but pidfd_getfd may be denied (container engines)
+ *     by socket    it makes a socket pair; at the exit of that call we take one end and send: three stops more. This
+ * works after setuid, in other namespaces and after chroot, but pidfd_getfd may be denied (container engines)
  *
- * From then on nothing is traced, and the new image comes to us by mailbox. At every point of this the death of skep leaves
- * a target that goes on: the kernel detaches, the loader finds no message or no file and starts the program. Nothing that
- * the program executes has been overwritten. */
+ * From then on nothing is traced, and the new image comes to us by mailbox. At every point of this the death of skep
+ * leaves a target that goes on: the kernel detaches, the loader finds no message or no file and starts the program.
+ * Nothing that the program executes has been overwritten. */
 #include "hook/process.h"
 #include "hook/target/shared.h"
 #include <elf.h>
@@ -42,6 +42,7 @@ void process_close(struct process *p) {
 }
 
 int process_read(const struct process *p, u64 at, void *to, u64 n) {
+	ASSERT(p->mem >= 0);
 	for (u64 done = 0; done < n;) {
 		ssize_t got = pread(p->mem, (u8 *)to + done, n - done, (off_t)(at + done));
 		if (got < 0 && errno == EINTR)
@@ -54,6 +55,7 @@ int process_read(const struct process *p, u64 at, void *to, u64 n) {
 }
 
 int process_write(const struct process *p, u64 at, const void *from, u64 n) {
+	ASSERT(p->mem >= 0);
 	for (u64 done = 0; done < n;) {
 		ssize_t got = pwrite(p->mem, (const u8 *)from + done, n - done, (off_t)(at + done));
 		if (got < 0 && errno == EINTR)
@@ -175,7 +177,13 @@ static u64 frame_at(u64 sp) {
 
 static void make_frame(struct boot_frame *f, const struct user_regs_struct *r, const struct handover *h) {
 	u64 at = frame_at(r->rsp);
-	*f = (struct boot_frame){.pair = {-1, -1}, .entry = r->rip, .sp = r->rsp, .window = h->window, .code_size = h->code_size, .boot = h->boot};
+	ASSERT(at + sizeof *f <= r->rsp && h->fds_n <= BOOT_FDS_MAX);
+	*f = (struct boot_frame){.pair = {-1, -1},
+							 .entry = r->rip,
+							 .sp = r->rsp,
+							 .window = h->window,
+							 .code_size = h->code_size,
+							 .boot = h->boot};
 	struct msghdr m = {.msg_iov = (void *)(at + offsetof(struct boot_frame, vector)), .msg_iovlen = 1,
 	                   .msg_control = (void *)at, .msg_controllen = CMSG_LEN(sizeof(int) * h->fds_n)};
 	STATIC_ASSERT(sizeof m == sizeof f->header, "the kernel's message header");

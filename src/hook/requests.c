@@ -1,11 +1,17 @@
 /* What threads of targets ask for.
  *
- *   stub of exec, mmap ─► mailbox slot (shared, hostile) ─► requests_serve ─► seize the thread, hook the mapping, answer
+ *   ASK_BOOT          a process that we started the loader in has mapped the session
+ *   ASK_MAPPED        a file was mapped executable: descriptor, offset and address are in the arguments
+ *   ASK_EXEC          execve is about to be called: path and directory
+ *   ASK_EXEC_FAILED   it came back
  *
- * Everything that a slot says is checked: a request in the name of a process must come from a process whose private page has
- * this session's cookie, and the thread must sleep for just this request; else a process of low privilege could have us
- * touch another of its choice. A slot whose thread is gone is taken back (requests_expire); a request that cannot be
- * served is answered all the same, so that nobody waits: the program then runs unhooked, and is counted. */
+ * Everything that targets say is checked: a request in the name of a process must come from a process whose private page
+ * has this session's cookie, and the thread must sleep for just this request (/proc shows its system call and the futex);
+ * else a process of low privilege could have us touch another of its choice. Process numbers are those of the target's
+ * namespace; where they do not fit, all processes are looked at for one whose inner number does.
+ *
+ * Invariants: every request that was taken is answered, whatever went wrong, except a boot whose thread is not asleep yet:
+ * it comes again. Errors are one process's. */
 #include "hook/launch_state.h"
 #include "hook/privilege.h"
 #include <dirent.h>
@@ -24,6 +30,7 @@ enum { AT_COOKIE = ENV_SIZE - 8, BOOT_TIMEOUT_MS = 2000, WAIT_TRIES = 200 };
 /* The thread sleeps on the answer's word: /proc shows the system call and its first argument. It may be on its way. */
 static bool sleeps_for(const struct launch *l, const struct mail *m, pid_t pid, pid_t tid) {
 	char name[64], line[256], want[64];
+	ASSERT(m->slot < REQUESTS);
 	u64 word = l->session.base + AT_TABLES + offsetof(struct tables, reply) + m->slot * sizeof(struct reply) +
 	           offsetof(struct reply, seq);
 	snprintf(name, sizeof name, "task/%d/syscall", tid);
@@ -152,6 +159,7 @@ void requests_expire(struct launch *l) {
 
 static void serve_mapped(struct launch *l, const struct mail *m, const struct process *p) {
 	char what[48];
+	ASSERT(m->kind == ASK_MAPPED && p->pid == m->pid);
 	snprintf(what, sizeof what, "task/%d/fd/%d", m->tid, (int)m->arg[2]);
 	int fd = arrival_open(m->pid, what, ""), err = fd < 0 ? fd : arrival_file(l, m, p, fd, m->arg[3], m->arg[0]);
 	if (fd >= 0)
@@ -164,6 +172,7 @@ static void serve_mapped(struct launch *l, const struct mail *m, const struct pr
 static bool read_string(const struct process *p, u64 at, char *to, u32 room) {
 	for (u32 n = 0; n < room;) {
 		u32 piece = MIN(room - n, 4096 - (u32)((at + n) & 4095));
+		ASSERT(piece > 0);
 		if (process_read(p, at + n, to + n, piece))
 			return false;
 		if (memchr(to + n, 0, piece))
@@ -176,6 +185,7 @@ static bool read_string(const struct process *p, u64 at, char *to, u32 room) {
 static void serve_exec(struct launch *l, const struct mail *m, const struct process *p) {
 	char path[PATH_MAX], what[48];
 	int at = (int)m->arg[1];
+	ASSERT(m->kind == ASK_EXEC && p->pid == m->pid);
 	if (!read_string(p, m->arg[0], path, sizeof path))
 		return; /* execve will fail */
 	int root = arrival_open(m->pid, "root", "/");

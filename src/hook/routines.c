@@ -1,10 +1,11 @@
 /* Hook routines: what runs between a program of the traced process and an eBPF program.
  *
  * A routine is made for one list of programs, so it saves only what those can clobber and fills in only what they read.
- * Programs are C-callable and leave rbx, rbp and r12-r15 alone. It works on the stack of the thread, below the red zone;
- * the frame, from its lowest address:
+ * Programs are C-callable and leave rbx, rbp and r12-r15 alone. It works on the stack of the thread, below the red
+ * zone; the frame, from its lowest address:
  *
- *     flags │ rax │ raw arguments │ record │ struct pt_regs, or the caller-saved part of it │ outer pt_regs │ struct skep_run
+ *     flags │ rax │ raw arguments │ record │ struct pt_regs, or the caller-saved part of it │ outer pt_regs │ struct
+ * skep_run
  *
  * The run record is the last: probe_read reads directly what lies between a helper's frame and the end of the run.
  * Light: no program wants registers. Enter then saves into the tracepoint record itself, which is just the registers
@@ -108,7 +109,8 @@ static void store_segments(struct emit *e, const struct frame *f) {
 static void fill_run(struct emit *e, const struct routine_env *env, const struct frame *f, const struct launch_prog *p) {
 	const struct image *image = p->prog->image;
 	if (uses_cpu(image)) {
-		if (env->has_rdpid)
+		ASSERT(f->size > f->run);
+	if (env->has_rdpid)
 			EMIT(e, 0xf3, 0x48, 0x0f, 0xc7, 0xf8); /* rdpid %rax */
 		else
 			EMIT(e, 0xb8, 0x7b, 0, 0, 0, 0x0f, 0x03, 0xc0); /* mov $0x7b,%eax; lsl %eax,%eax */
@@ -121,6 +123,7 @@ static void fill_run(struct emit *e, const struct routine_env *env, const struct
 	emit_store_imm(e, RUN(f, budget), METER_DEFAULT);
 	emit_store_imm(e, RUN(f, tail_calls), 0); /* and held_n */
 	emit_store_imm(e, RUN(f, callback), 0);
+	emit_store_imm(e, RUN(f, prog_type), (s32)image->xlated->prog_type);
 	emit_store_imm(e, RUN(f, env), (s32)env->env);
 	emit_imm64(e, RAX, image->id), emit_store(e, RUN(f, image), RAX);
 	emit_imm64(e, RAX, p->cookie), emit_store(e, RUN(f, cookie), RAX);
@@ -162,6 +165,7 @@ static void point_ctx(struct emit *e, const struct frame *f, const struct launch
 
 static void call_program(struct emit *e, const struct routine_env *env, const struct frame *f,
                          const struct launch_prog *p, u64 entry) {
+	ASSERT(entry);
 	point_ctx(e, f, p);
 	fill_run(e, env, f, p);
 	emit_lea(e, RSI, f->run);

@@ -1,9 +1,10 @@
 /* A session's files and addresses.
  *
  * Addresses. The window lies between 1 and 2 GiB, so that stubs reach it with 32-bit absolute operands and programs
- * linked at a fixed low address with a jump; below it is where such programs and their heaps are, above it begins the shadow
- * memory of AddressSanitizer (0x7fff8000). Map areas stand between 0x5500_0000_0000 and 0x5550_0000_0000: just below where the
- * kernel puts position independent programs, and application memory for the address, thread and memory sanitizers alike. */
+ * linked at a fixed low address with a jump; below it is where such programs and their heaps are, above it begins the
+ * shadow memory of AddressSanitizer (0x7fff8000). Map areas stand between 0x5500_0000_0000 and 0x5550_0000_0000: just
+ * below where the kernel puts position independent programs, and application memory for the address, thread and memory
+ * sanitizers alike. */
 #include "hook/session.h"
 #include "hook/dataplane_image.h"
 #include <errno.h>
@@ -77,6 +78,7 @@ static int make_files(struct session_state *s) {
 
 static u64 random_in(u64 low, u64 high, u64 step) {
 	u64 r = 0;
+	ASSERT(low < high && step && high - low >= step);
 	if (getrandom(&r, sizeof r, GRND_NONBLOCK) != sizeof r)
 		r = (u64)getpid() * 0x9e3779b97f4a7c15ull;
 	return low + r % ((high - low) / step) * step;
@@ -142,6 +144,7 @@ void session_destroy(struct session_state *s) {
 
 s64 session_code_room(struct session_state *s, u32 size) {
 	u64 at = round_up(s->code_used, PAGE);
+	ASSERT(size > 0 && s->code_used <= CODE_SIZE);
 	if (at + size > CODE_SIZE)
 		return -ENOSPC;
 	s->code_used = (u32)(at + size);

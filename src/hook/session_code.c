@@ -57,6 +57,7 @@ static int say(char *error, int err, const char *what) {
 }
 static int take_code(struct builder *b, u64 size, u32 *off) {
 	u64 at = round_up(b->s->code_used, CODE_ALIGN);
+	ASSERT(b->s->code_used <= CODE_SIZE);
 	if (at + size > CODE_SIZE)
 		return say(b->error, -E2BIG, "the programs do not fit the code segment");
 	*off = (u32)at, b->s->code_used = (u32)(at + size);
@@ -67,6 +68,7 @@ static int take_code(struct builder *b, u64 size, u32 *off) {
 
 static struct boot_map *add_boot_map(struct builder *b, u64 address, u64 size, u32 fd, bool writable) {
 	struct session *block = b->block;
+	ASSERT(fd < b->s->fds_n || fd < BOOT_FDS_MAX);
 	if (block->maps == BOOT_MAPS_MAX)
 		return NULL;
 	struct boot_map *m = &block->map[block->maps++];
@@ -174,6 +176,7 @@ static int put_table(struct builder *b, const struct engine_map *m, u64 *at) {
 	bool progs = m->map.type == BPF_MAP_TYPE_PROG_ARRAY;
 	const u64 *slot = (const u64 *)map_values(&m->map);
 	u32 room = progs ? b->placed_progs : b->maps, off, n = 0;
+	ASSERT(holds_objects(&m->map));
 	int err = take_code(b, sizeof(struct map_table) + room * sizeof(struct map_object), &off);
 	if (err)
 		return err;
@@ -187,6 +190,7 @@ static int put_table(struct builder *b, const struct engine_map *m, u64 *at) {
 				break;
 			}
 	}
+	ASSERT(n <= room);
 	table->n = n;
 	qsort(table->at, n, sizeof table->at[0], by_id);
 	*at = b->s->base + off;
@@ -356,6 +360,7 @@ static int put_routine(struct builder *b, enum launch_point point, struct hook_l
 }
 
 static u64 cell_address(const struct session_state *s, u32 cell) {
+	ASSERT(cell < HOOKS_MAX);
 	return cell ? s->base + AT_TABLES + offsetof(struct tables, hook) + 8ull * cell : 0;
 }
 

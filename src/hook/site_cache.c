@@ -68,6 +68,7 @@ static int read_all(int fd, void *to, u64 n) {
 
 static int load(int fd, const struct elf *e, u32 segment, const struct stat *st, struct sites *out) {
 	struct header h;
+	ASSERT(segment < e->segments);
 	const Elf64_Phdr *p = &e->segment[segment];
 	int err = read_all(fd, &h, sizeof h);
 	if (err)
@@ -129,12 +130,23 @@ void site_cache_store(const char *dir, const struct elf *e, u32 segment, const s
 	                   .is_go = s->is_go};
 	memcpy(h.magic, magic, sizeof magic);
 	h.sum = sum_all(&h, s->at);
+	/* A file without a name leaves nothing behind if we die; where there is none, one that a later try replaces. */
+	int fd = open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	bool nameless = fd >= 0;
 	snprintf(fresh, sizeof fresh, "%s.%d", path, getpid());
-	int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (!nameless)
+		unlink(fresh), fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return;
 	u64 n = (u64)s->n * sizeof *s->at;
+	ASSERT(sites_valid(s));
 	bool ok = write(fd, &h, sizeof h) == (ssize_t)sizeof h && (!n || write(fd, s->at, n) == (ssize_t)n);
+	if (ok && nameless) {
+		char self[64];
+		snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+		unlink(fresh);
+		ok = !linkat(AT_FDCWD, self, AT_FDCWD, fresh, AT_SYMLINK_FOLLOW);
+	}
 	ok = !close(fd) && ok;
 	if (!ok || rename(fresh, path))
 		unlink(fresh);

@@ -47,7 +47,7 @@ struct finder {
  * nothing marked. */
 static bool decode_range(struct finder *f, u64 from, u64 to) {
 	struct x86_insn in;
-	ASSERT(from <= to && to <= f->size);
+	ASSERT(from <= to && to <= f->size && f->length && f->target);
 	for (u64 p = from; p < to; p += in.length)
 		if (x86_decode(f->text + p, to - p, &in)) {
 			memset(f->length + from, 0, p - from);
@@ -98,13 +98,15 @@ static void decode_neighbours(struct finder *f, u64 p, u8 *state) {
 
 /* A sweep of [from, to) that stands for nothing unless it is code from end to end and agrees with all known functions. */
 static bool sweep(struct finder *f, u64 from, u64 to) {
+	ASSERT(from <= to && to <= f->size);
 	u64 n = to - from;
 	u8 *before = n < SWEEP_MAX ? malloc(n + 1) : NULL; /* what functions have marked already */
 	if (!before)
 		return false;
 	memcpy(before, f->length + from, n);
 	bool good = decode_range(f, from, to);
-	for (s64 k = span_at(&f->functions, f->base + to - 1); good && k >= 0 && f->functions.at[k].start >= f->base + from; k--)
+	for (s64 k = span_at(&f->functions, f->base + to - 1); good && k >= 0 && f->functions.at[k].start >= f->base + from;
+		 k--)
 		good = f->length[f->functions.at[k].start - f->base] != 0;
 	if (!good)
 		memcpy(f->length + from, before, n);
@@ -204,6 +206,7 @@ static u8 bytes_before(const struct finder *f, u64 p, u64 floor) {
 /* Bytes behind the syscall; the first may be a branch target, the others not. */
 static u8 bytes_after(const struct finder *f, u64 p) {
 	u64 from = p + SYSCALL_BYTES, end = from;
+	ASSERT(f->length[p] == SYSCALL_BYTES);
 	struct x86_insn in;
 	while (end - from < JUMP_BYTES && end < f->size && (end == from || !f->target[end]) && decode_at(f, end, &in) &&
 	       x86_is_straight(&in) && end + in.length - from <= SITE_SIDE_MAX && end + in.length <= f->size)
@@ -278,6 +281,7 @@ static int mark_windows(struct finder *f) {
 
 static int add_site(struct finder *f, u64 p) {
 	struct sites *out = f->out;
+	ASSERT(is_hit(f, p));
 	struct site *last = out->n ? &out->at[out->n - 1] : NULL;
 	u64 floor = last ? last->off + SYSCALL_BYTES : 0;
 	struct site s = {.off = (u32)p, .nr = number_at(f, p), .before = bytes_before(f, p, floor), .after = bytes_after(f, p)};

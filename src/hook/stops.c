@@ -1,11 +1,17 @@
 /* The ptrace part: the command's start, threads seized for their exec, and their stops. Only the server thread comes here.
  *
- *   request «exec» ─► seize ─► … exec ─► stop at the first instruction ─► boot: map, rewrite ─► detach
- *                        └─► exec failed: stop, detach
+ *   fork ─► child waits on a pipe ─► seized ─► pipe closed ─► execve ─► exec event ─► boot_image ─► detached
+ *   ASK_EXEC of any thread          ─► seized ─────────────► execve ─► exec event ─► boot_image ─► detached
+ *                                                         └► fails ─► ASK_EXEC_FAILED ─► released
  *
  * A thread is seized between its request and its exec, hardly a millisecond. Meanwhile its signals and stops are passed
- * on as they come. If skep dies, the kernel lets go of it: no option here makes the tracee die with its tracer. What dies in
- * our hands is reaped, since its parent cannot see the end before we have. */
+ * on as they come. If skep dies, the kernel lets go of it.
+ *
+ * Files reach a new image by path where it is the same user in the same namespaces (same_world), else by socket. If one
+ * that should have been able to open them does not come, all later ones take the socket.
+ *
+ * Invariants: tracees lists all that is seized and not yet let go; only these and the command are waited for, never
+ * somebody else's children. */
 #include "hook/dataplane_image.h"
 #include "hook/launch_state.h"
 #include "hook/privilege.h"
@@ -95,8 +101,8 @@ static bool same_world(pid_t pid) {
 	char path[64];
 	struct stat st;
 	snprintf(path, sizeof path, "/proc/%d/mem", pid); /* belongs to the effective user, or to root when that is protected */
-	return !stat(path, &st) && st.st_uid == geteuid() && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1 && same_link(pid, "root") &&
-	       same_link(pid, "ns/mnt") && same_link(pid, "ns/pid") && same_link(pid, "ns/user");
+	return !stat(path, &st) && st.st_uid == geteuid() && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1 &&
+		   same_link(pid, "root") && same_link(pid, "ns/mnt") && same_link(pid, "ns/pid") && same_link(pid, "ns/user");
 }
 
 /* A program whose address space is limited may need what our mappings would take. */
@@ -117,12 +123,16 @@ static enum start_result start_image(struct launch *l, struct booting *b, char *
 	int err = is_confined(l, b->pid) ? -ENOMEM : arrival_plan(l, b);
 	if (err || !b->room) {
 		snprintf(why, why_size, "%s",
-		         err == -ENOMEM ? "its address space is limited" : err ? strerror(-err) : "there is no room for the loader");
+		         err == -ENOMEM  ? "its address space is limited"
+		         : err == -EXDEV ? "it is a Go program, whose small stacks have no room for hooks yet"
+		         : err           ? strerror(-err)
+		                         : "there is no room for the loader");
 		detach(l, b->pid);
 		return err == -ENOEXEC ? START_32BIT : START_FAILED;
 	}
 	arrival_islands(l, b, h.island);
 	bool by_path = h.by_path;
+	ASSERT(h.fds_n >= SESSION_FDS_OWN && h.loader_by_path < h.loader_size);
 	enum start_result got = process_start_loader(b->pid, &h, b->room, &b->place, why, why_size);
 	l->by_path_only |= h.by_path && !by_path;
 	b->by_path = h.by_path;
@@ -167,6 +177,7 @@ static void at_exec(struct launch *l, pid_t pid) {
 }
 
 void stops_seize(struct launch *l, pid_t tid, pid_t pid) {
+	ASSERT(tid > 0 && pid > 0);
 	struct tracee *t = vec_push(&l->tracees);
 	if (!t)
 		return;

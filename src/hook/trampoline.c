@@ -82,6 +82,7 @@ static int put_moved(struct maker *m, const u8 *bytes, u32 off, u32 n) {
 
 static int put_patch(struct maker *m, u32 site, u32 off, u64 stub) {
 	struct patch *p = &m->out->patch[m->out->patches];
+	ASSERT(m->out->patches < 2 * m->sites->n);
 	s64 rel = (s64)(stub - (m->segment + off + JUMP_BYTES));
 	s32 narrow = (s32)rel;
 	if (narrow != rel)
@@ -95,6 +96,8 @@ static int put_patch(struct maker *m, u32 site, u32 off, u64 stub) {
 
 static int make_in_place(struct maker *m, u32 i, u64 enter, u64 leave) {
 	const struct site *s = &m->sites->at[i];
+	ASSERT(!enter || s->before >= JUMP_BYTES);
+	ASSERT(!leave || s->after >= JUMP_BYTES);
 	u32 behind = s->off + SYSCALL_BYTES;
 	int err = 0;
 	if (enter) {
@@ -189,7 +192,8 @@ static int make_stub(struct maker *m, u32 i) {
 		return 0;
 	if (s->flags & SITE_CANCEL)
 		return s->before >= JUMP_BYTES ? make_in_place(m, i, enter, 0) : -ENOSPC;
-	bool room = (!enter || s->before >= JUMP_BYTES) && (!leave || (s->after >= JUMP_BYTES && !(s->flags & SITE_AFTER_TARGET)));
+	bool room =
+		(!enter || s->before >= JUMP_BYTES) && (!leave || (s->after >= JUMP_BYTES && !(s->flags & SITE_AFTER_TARGET)));
 	return s->nr >= 0 && room ? make_in_place(m, i, enter, leave) : make_moved(m, i, enter, leave);
 }
 
@@ -212,6 +216,7 @@ int island_make(const struct sites *sites, u64 segment, u64 at, const struct stu
 			m.e.full = false;
 		}
 	}
+	ASSERT(m.e.n <= room && out->patches <= 2 * sites->n);
 	out->size = m.e.n;
 	return 0;
 }

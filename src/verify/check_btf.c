@@ -80,7 +80,8 @@ int check_btf_func(struct verifier *v) {
 			return refuse_text(v, FUNC_INFO, -EINVAL, "nonzero insn_off %u for the first func info record", info.insn_off);
 		if (i && info.insn_off <= before)
 			return refuse_text(v, FUNC_INFO, -EINVAL,
-			                   "same or smaller insn offset (%u) than previous func info record (%u)", info.insn_off, before);
+							   "same or smaller insn offset (%u) than previous func info record (%u)", info.insn_off,
+							   before);
 		if (i >= v->subprogs_n || in->func_info_n != v->subprogs_n)
 			return refuse_text(v, FUNC_INFO, -EINVAL,
 			                   "number of funcs in func_info doesn't match number of subprogs");

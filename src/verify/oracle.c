@@ -311,7 +311,8 @@ static s32 misfit(const struct oracle *o, const struct record *r, const u64 regs
 	return accesses_fit(o, r, regs, where) ? FITS : ACCESS_MISFIT;
 }
 
-static bool fits(const struct oracle *o, const struct record *r, u32 frame, u32 insn, const u64 regs[11], const struct oracle_memory *where) {
+static bool fits(const struct oracle *o, const struct record *r, u32 frame, u32 insn, const u64 regs[11],
+				 const struct oracle_memory *where) {
 	return r->insn == insn && r->frame == frame && misfit(o, r, regs, where) == FITS;
 }
 
@@ -339,11 +340,12 @@ static u32 explain_one(const struct oracle *o, const struct record *r, const u64
 	if (at == ACCESS_MISFIT)
 		return (u32)snprintf(to, size, "  the access leaves what its register points into\n");
 	reg = at < 16 ? &r->regs[at] : &r->slots[at - 16].reg;
-	return (u32)snprintf(to, size, "  %s%d type %#x off %d u64 [%#llx, %#llx] s64 [%lld, %lld] bits (%#llx; %#llx) value %#llx\n",
-	                     at < 16 ? "r" : "slot ", at < 16 ? at : at - 16, reg->type, reg->off,
-	                     (unsigned long long)reg->s.r.umin, (unsigned long long)reg->s.r.umax, (long long)reg->s.r.smin,
-	                     (long long)reg->s.r.smax, (unsigned long long)reg->s.var.value,
-	                     (unsigned long long)reg->s.var.mask, at < 16 ? (unsigned long long)regs[at] : 0);
+	return (u32)snprintf(to, size,
+						 "  %s%d type %#x off %d u64 [%#llx, %#llx] s64 [%lld, %lld] bits (%#llx; %#llx) value %#llx\n",
+						 at < 16 ? "r" : "slot ", at < 16 ? at : at - 16, reg->type, reg->off,
+						 (unsigned long long)reg->s.r.umin, (unsigned long long)reg->s.r.umax, (long long)reg->s.r.smin,
+						 (long long)reg->s.r.smax, (unsigned long long)reg->s.var.value,
+						 (unsigned long long)reg->s.var.mask, at < 16 ? (unsigned long long)regs[at] : 0);
 }
 
 u32 oracle_explain(const struct oracle *o, u32 frame, u32 insn, const u64 regs[11], const struct oracle_memory *where,

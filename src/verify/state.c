@@ -1,11 +1,11 @@
 /* States: blocks from the pool, deep copies, references, steps (state.h has the picture).
  *
- *   pool_alloc   size class c holds blocks of 64 << c bytes; freed blocks of a class are a list; new ones come from the arena
- *   copies       reuse the blocks that the destination has, so that a state that is copied to again and again allocates
- *                nothing. Registers of slots that hold no spill are not copied: they mean nothing, and stacks are large.
+ *   pool_alloc   size class c holds blocks of 64 << c bytes; freed blocks of a class are a list; new ones come from the
+ * arena copies       reuse the blocks that the destination has, so that a state that is copied to again and again
+ * allocates nothing. Registers of slots that hold no spill are not copied: they mean nothing, and stacks are large.
  *
- * Rules for changing. A pointer in a state belongs to that state alone, except `instance`, `checkpoint` and `parent`, which
- * are shared and not owned. Whoever adds an owned pointer frees it in state_free and copies what it points to. */
+ * Rules for changing. A pointer in a state belongs to that state alone, except `instance`, `checkpoint` and `parent`,
+ * which are shared and not owned. Whoever adds an owned pointer frees it in state_free and copies what it points to. */
 #include "verify/state.h"
 
 static u32 pool_class(u64 size) {

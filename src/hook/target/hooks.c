@@ -1,18 +1,18 @@
 /* What skep itself must see of a process's system calls, beside the user's programs: new executable mappings, exec,
- * threads and processes that come and go, filters that are put in force. And the cache of what a program may ask about the current
- * thread.
+ * threads and processes that come and go, filters that are put in force. And the cache of what a program may ask about
+ * the current thread.
  *
  * The cache. A thread is found by its FS base: no two running threads of a process share one, but a vfork child and its
- * sleeping parent. The table is private memory that is empty in a forked child. A thread that makes another one prepares
- * the slot of its FS base, with the place where the kernel will have put the new number before the thread runs: so a new
- * thread need not ask. What else is not known is asked for once, with five system calls.
+ * sleeping parent. The table is private memory that is empty in a forked child. A thread that makes another one
+ * prepares the slot of its FS base, with the place where the kernel will have put the new number before the thread
+ * runs: so a new thread need not ask. What else is not known is asked for once, with five system calls.
  *
  * Filters. When a seccomp filter of the program's own is in force, a call that it does not expect may kill the process.
  * From then on nothing here makes any (env->silent), helpers neither (RUN_NO_SYSCALLS). Numbers of new threads and
  * processes are read from where the kernel puts them; where it does not, the process's last known ones must do.
  *
- * All of this may be interrupted by a signal handler that comes here too, or left by longjmp: every store leaves a table
- * that is right or says «not known». */
+ * All of this may be interrupted by a signal handler that comes here too, or left by longjmp: every store leaves a
+ * table that is right or says «not known». */
 #include "hook/target/target.h"
 #include "map/map.h"
 #include <asm/unistd.h>
@@ -224,7 +224,8 @@ static void after_filter(void) {
 	store_release(&env->silent, 1);
 }
 static bool sets_filter(const struct pt_regs *r) {
-	return r->orig_ax == __NR_seccomp ? r->di <= SECCOMP_SET_MODE_FILTER_ : r->orig_ax == __NR_prctl && r->di == PR_SET_SECCOMP_;
+	return r->orig_ax == __NR_seccomp ? r->di <= SECCOMP_SET_MODE_FILTER_
+									  : r->orig_ax == __NR_prctl && r->di == PR_SET_SECCOMP_;
 }
 
 /* ---- the hooks --------------------------------------------------------------------------------------------------- */
