@@ -51,9 +51,9 @@ struct fuzz {
 
 /* What the kernel refuses for reasons that have nothing to do with what the program can touch: docs/verdicts.md. */
 static const struct {
-	const char *in_log, *why;
+	const char *in_log, *why; /* why: for readers */
 } knowingly[] = {
-	{"BPF program is too large", "limit"},
+	{"is not a function", "calls of kernel functions are looked up although no path reaches them"},
 };
 
 static void on_log(void *owner, int level, const char *line) {

@@ -422,10 +422,15 @@ int check_mem(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 
 	if (loads)
 		reg_set_unknown(r);
 	if (size < 8 && r->type == SCALAR_VALUE && narrow) {
-		if (sext && !HOLE(SEXT_AS_ZEXT))
+		if (sext && !HOLE(SEXT_AS_ZEXT)) {
+			if (r->s.r.umax >> (size * 8 - 1)) { /* the sign may be set: no longer the number that was spilled */
+				r->id = 0;
+				r->off = 0;
+			}
 			scalar_sext64(&r->s, size);
-		else
+		} else {
 			scalar_zext(&r->s, size);
+		}
 	}
 	return 0;
 }
