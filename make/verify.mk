@@ -7,3 +7,11 @@ $(O)/test/kernel/verify_compare: test/kernel/verify_compare.c test/kernel/verify
 .PHONY: check-kernel-verify
 check-kernel-verify: $(O)/test/kernel/verify_compare
 	@timeout 600 $< -q $(OBJECTS)
+
+$(O)/bench/verify: bench/verify.c test/kernel/kernel.c test/kernel/kernel.h $(BELOW_verify:%=$(O)/lib/%.a)
+	$(say) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -Itest/kernel $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(LDFLAGS) -o $@ $< test/kernel/kernel.c $(BELOW_verify:%=$(O)/lib/%.a)
+.PHONY: bench-verify
+bench-verify: $(O)/bench/verify
+	@$<

@@ -124,8 +124,12 @@ static inline void meet_ranges(struct scalar *s) {
 
 void scalar_sync(struct scalar *s) {
 	meet_var(s);
-	for (int round = 0; round < 3; round++)
+	for (int round = 0; round < 3; round++) {
+		struct scalar was = *s;
 		deduce(s);
+		if (scalar_same(&was, s)) /* further rounds would change nothing */
+			break;
+	}
 	meet_ranges(s);
 	meet_var(s);
 	ASSERT_DEBUG(!(s->var.value & s->var.mask));
