@@ -235,15 +235,14 @@ int check_cfg(struct verifier *v) {
 		}
 	}
 	for (u32 i = 0; i < v->n; i++) {
-		say(v, "insn", "%u", i);
-		if (!(w.state[i] & EXPLORED))
+		bool wide = insn_is_ldimm64(&v->insns[i]), reached = w.state[i] & EXPLORED;
+		if (unlikely(!reached || (wide && w.state[i + 1])))
+			say(v, "insn", "%u", i);
+		if (!reached)
 			return refuse(v, UNREACHABLE, -EINVAL, i);
-		if (insn_is_ldimm64(&v->insns[i])) {
-			if (w.state[i + 1])
-				return refuse(v, JUMP_MIDDLE, -EINVAL, i);
-			i++;
-		}
-		v->values_n = 0;
+		if (wide && w.state[i + 1])
+			return refuse(v, JUMP_MIDDLE, -EINVAL, i);
+		i += wide;
 	}
 	merge_callee_effects(v);
 	return 0;

@@ -82,13 +82,12 @@ int check_region(struct verifier *v, u32 regno, s32 off, s32 size, u32 room, boo
 
 int check_map_rights(struct verifier *v, u32 regno, s32 off, s32 size, bool write) {
 	const struct map_facts *map = cur_regs(v)[regno].map->facts;
+	if (likely(!(map->map_flags & (write ? BPF_F_RDONLY_PROG : BPF_F_WRONLY_PROG))))
+		return 0;
 	say(v, "name", "%.16s", map->name);
 	if (write && map->map_flags & BPF_F_RDONLY_PROG)
 		return refuse(v, MAP_WRITE_FORBIDDEN, -EACCES, map->value_size, off, size);
-	if (!write && map->map_flags & BPF_F_WRONLY_PROG)
-		return refuse(v, MAP_READ_FORBIDDEN, -EACCES, map->value_size, off, size);
-	v->values_n = 0;
-	return 0;
+	return refuse(v, MAP_READ_FORBIDDEN, -EACCES, map->value_size, off, size);
 }
 
 int check_map_value(struct verifier *v, u32 regno, s32 off, s32 size, bool zero_ok, bool helper) {
@@ -179,14 +178,14 @@ static int refuse_btf(struct verifier *v, const struct reg *r, s32 off, u32 size
 	return refuse(v, BTF_NO_FIELD, -EACCES, name, off);
 }
 
-int check_btf_pointer(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 value) {
-	struct reg *r = &cur_regs(v)[regno];
+/* Why a BTF pointer cannot be followed at all. */
+static int refuse_btf_pointer(struct verifier *v, u32 regno, s32 off) {
+	const struct reg *r = &cur_regs(v)[regno];
 	const char *name = btf_name_of(r->btf, r->btf_id);
-	struct btf_access hit = {0};
-	struct reg loaded;
 	char text[48];
-	ASSERT(base_type(r->type) == PTR_TO_BTF_ID && r->btf && r->btf_id);
 	say(v, "name", "%s", name);
+	say(v, "license", "%s", v->in->license ? v->in->license : "nothing");
+	say_reg(v, regno);
 	if (!v->in->gpl_compatible && r->btf == v->in->kernel_btf)
 		return refuse_text(v, GPL_HELPER, -EINVAL, "Cannot access kernel 'struct %s' from non-GPL compatible program",
 		                   name);
@@ -199,9 +198,17 @@ int check_btf_pointer(struct verifier *v, u32 regno, s32 off, u32 size, bool wri
 		return refuse(v, PTR_USER_ACCESS, -EACCES, regno, name, off);
 	if (r->type & MEM_PERCPU)
 		return refuse_text(v, PTR_USER_ACCESS, -EACCES, "R%d is ptr_%s access percpu memory: off=%d", regno, name, off);
-	if (write)
-		return refuse(v, BTF_WRITE, -EACCES);
-	v->values_n = 0;
+	return refuse(v, BTF_WRITE, -EACCES);
+}
+
+int check_btf_pointer(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 value) {
+	struct reg *r = &cur_regs(v)[regno];
+	struct btf_access hit = {0};
+	struct reg loaded;
+	ASSERT(base_type(r->type) == PTR_TO_BTF_ID && r->btf && r->btf_id);
+	if ((!v->in->gpl_compatible && r->btf == v->in->kernel_btf) || off < 0 || !scalar_equals(&r->s, 0) ||
+	    r->type & (MEM_USER | MEM_PERCPU) || write)
+		return refuse_btf_pointer(v, regno, off);
 	if (btf_walk(r->btf, r->btf_id, (u32)off, size, &hit))
 		return refuse_btf(v, r, off, size, &hit);
 	v->aux[v->at].flags |= AUX_PROBE;

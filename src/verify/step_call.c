@@ -28,10 +28,15 @@ static int check_allowed(struct verifier *v, u32 id, const struct abi_helper **o
 		say(v, "id", "%u", id);
 		return refuse(v, INVALID_FUNC, -EINVAL, "unknown", id);
 	}
+	h = abi_helper_for(v->abi, id, &v->caller, &why);
+	if (likely(h && (!(h->flags & HELPER_GPL) || v->in->gpl_compatible) &&
+	           (!(h->flags & HELPER_MIGHT_SLEEP) || v->cur->in_sleepable))) {
+		*out = h;
+		return 0;
+	}
 	snprintf(name, sizeof name, "bpf_%s", any->name);
 	say(v, "name", "%s", name);
 	say(v, "prog", "%s", v->type->name);
-	h = abi_helper_for(v->abi, id, &v->caller, &why);
 	if (!h) {
 		say(v, "why", "%s", why_not(why));
 		return refuse(v, HELPER_NOT_ALLOWED, -EINVAL, name, id);
@@ -39,11 +44,7 @@ static int check_allowed(struct verifier *v, u32 id, const struct abi_helper **o
 	say(v, "license", "%s", v->in->license ? v->in->license : "nothing");
 	if (h->flags & HELPER_GPL && !v->in->gpl_compatible)
 		return refuse(v, GPL_HELPER, -EINVAL);
-	if (h->flags & HELPER_MIGHT_SLEEP && !v->cur->in_sleepable)
-		return refuse(v, MIGHT_SLEEP, -EINVAL);
-	v->values_n = 0;
-	*out = h;
-	return 0;
+	return refuse(v, MIGHT_SLEEP, -EINVAL);
 }
 
 static bool has_sockets(u32 map_type) {
