@@ -53,6 +53,15 @@ static bool ends_function(const struct bpf_insn *insn) {
 	return insn->code == (BPF_JMP | BPF_EXIT) || insn->code == (BPF_JMP | BPF_JA) || insn->code == (BPF_JMP32 | BPF_JA);
 }
 
+/* The kernel resolves every kernel function that a program names, reached or not; imm 0 is a weak one that is absent. */
+static int check_kfunc_exists(struct verifier *v, const struct bpf_insn *insn) {
+	const struct btf *btf = v->in->kernel_btf;
+	const struct btf_type *t = btf && !insn->off ? btf_type(btf, (u32)insn->imm) : NULL;
+	if ((!insn->imm && !insn->off) || (t && btf_kind(t) == BTF_KIND_FUNC))
+		return 0;
+	return refuse_text(v, KFUNC_UNKNOWN, -EINVAL, "kernel btf_id %u is not a function", (u32)insn->imm);
+}
+
 int check_subprogs(struct verifier *v) {
 	v->subprogs = arena_array(&v->scratch, struct subprog, MAX_SUBPROGS);
 	if (!v->subprogs)
@@ -61,6 +70,10 @@ int check_subprogs(struct verifier *v) {
 	for (u32 i = 0; i < v->n; i++) {
 		if (insn_is_pseudo_call(&v->insns[i]) || insn_is_pseudo_func(&v->insns[i])) {
 			int err = add_subprog(v, (s64)i + 1 + v->insns[i].imm);
+			if (err)
+				return err;
+		} else if (insn_is_kfunc_call(&v->insns[i])) {
+			int err = check_kfunc_exists(v, &v->insns[i]);
 			if (err)
 				return err;
 		}
