@@ -170,8 +170,23 @@ static bool offset_fits(const struct reg *r, u64 x, const void *base) {
 	return scalar_contains(&r->s, x - (u64)(uintptr_t)base - (u64)(s64)r->off);
 }
 
+/* A pointer may leave its value as long as it is not used (accesses are looked at apart). Is there a value that it may
+ * belong to? Tries the starts of values from the last that is possible downwards. */
+static bool map_pointer_fits(const struct reg *r, u64 x, u32 map_index, const struct oracle_memory *where) {
+	u64 moved = x - (u64)(s64)r->off, last = moved - (u64)r->s.r.smin, off;
+	for (u32 tries = 0; tries < 16; tries++) {
+		if (!where->map_value(where->owner, map_index, last, &off))
+			return true; /* beyond all values, or between two */
+		if (scalar_contains(&r->s, moved - (last - off)))
+			return true;
+		if ((s64)(moved - (last - off)) > r->s.r.smax)
+			return false;
+		last -= off + 1;
+	}
+	return true;
+}
+
 static bool value_fits(const struct reg *r, u64 x, u32 map_index, const struct oracle_memory *where) {
-	u64 off;
 	if (r->type & PTR_MAYBE_NULL && !x)
 		return true;
 	switch (base_type(r->type)) {
@@ -195,10 +210,7 @@ static bool value_fits(const struct reg *r, u64 x, u32 map_index, const struct o
 	case PTR_TO_PACKET_END:
 		return !where->packet_end || x == (u64)(uintptr_t)where->packet_end;
 	case PTR_TO_MAP_VALUE:
-		if (map_index == NO_MAP || !where->map_value)
-			return x;
-		return where->map_value(where->owner, map_index, x - (u64)(s64)r->off - r->s.r.umin, &off) ||
-		       (where->map_value(where->owner, map_index, x, &off) && scalar_contains(&r->s, off - (u64)(s64)r->off));
+		return x && (map_index == NO_MAP || !where->map_value || map_pointer_fits(r, x, map_index, where));
 	}
 	return x || base_type(r->type) == PTR_TO_BTF_ID;
 }

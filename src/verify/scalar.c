@@ -367,8 +367,7 @@ void scalar_sext64(struct scalar *s, u32 bytes) {
 		s->r.umin = (full_u)min;
 		s->r.umax = (full_u)max;
 	}
-	if (bytes < HALF_BYTES)
-		s->r32 = HALF(_full)();
+	s->r32 = HALF(_full)(); /* also when the half stays: the reference forgets it */
 	if (tnum_is_const(s->var))
 		*s = scalar_const(s->var.value);
 	else

@@ -214,6 +214,13 @@ static int fill_partial(struct verifier *v, struct frame *f, s32 off, u32 size, 
 	while (spilled < 8 && slot->kind[7 - spilled] == STACK_SPILL)
 		spilled++;
 	*fill = false;
+	if (slot->reg.type != SCALAR_VALUE && v->recording) {
+		/* pruning counts a slot of anything as misc: part of a pointer is a number like any other, as long as nobody may be
+		 * denied seeing it */
+		if (to >= 0)
+			reg_set_unknown(&cur_regs(v)[to]);
+		return 0;
+	}
 	if (slot->reg.type != SCALAR_VALUE) {
 		log_line(v, v->at, "; ");
 		return refuse(v, FILL_SIZE, -EACCES);
