@@ -9,7 +9,7 @@
  *   soundness [--programs N] [--seed S] [--kernel] [--parity] [--verbose]     N accepted programs, from seed S
  *   soundness --holes [--seed S] [--at-most N]     each planted defect (verify/holes.def, test build) must be found: TAP
  *   soundness --hole NAME [--seed S] [--at-most N] [--verbose]     the one, and the program that shows it
- *   soundness --show SEED     the program of that seed
+ *   soundness --show SEED [--kernel]     the program of that seed, and how each engine walks it
  *
  * A program is a function of its seed, and so are the packets and maps of its runs. A finding is printed small: what can
  * be left out without losing it has been left out. Exit 0: nothing found (with --hole: found); 1 otherwise; 2: cannot run. */
@@ -27,9 +27,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PACKET_MIN = 14, PACKET_MAX = 160, RUNS = 4, LOG = 1 << 17, ARRAY_ENTRIES = 4, HASH_ENTRIES = 8, BUCKETS = 64 };
+enum { PACKET_MIN = 14, PACKET_MAX = 160, RUNS = 4, LOG = 1 << 20, ARRAY_ENTRIES = 4, HASH_ENTRIES = 8, BUCKETS = 64 };
 
-enum outcome { REFUSED, HELD, LEFT_STATES, RUN_FAILED, KERNEL_REFUSES };
+enum outcome { REFUSED, HELD, NOT_RUN, LEFT_STATES, RUN_FAILED, KERNEL_REFUSES };
 static const char *const outcome_text[] = {
 	[LEFT_STATES] = "a run left the verifier's states", [RUN_FAILED] = "a run failed",
 	[KERNEL_REFUSES] = "we accept, the kernel refuses"};
@@ -43,7 +43,7 @@ struct fuzz {
 	struct skep_engine *engine;
 	struct generate_maps ours, kernels;
 	bool ask_kernel, parity, verbose;
-	u64 generated, accepted, incomplete, runs, asked, known, findings, too_strict;
+	u64 generated, accepted, incomplete, not_run, runs, asked, known, findings, too_strict;
 	struct bucket refusals[BUCKETS]; /* of the kernel where we accept, and with parity ours where it accepts */
 	bool not_recorded; /* of the program at hand */
 	char detail[2048]; /* of the last outcome */
@@ -83,11 +83,11 @@ static bool make_maps(struct fuzz *f, bool kernel, struct generate_maps *m) {
 	m->ringbuf = make_map(f, kernel, BPF_MAP_TYPE_RINGBUF, 0, 0, 4096);
 	return m->array >= 0 && m->hash >= 0 && m->ringbuf >= 0;
 }
-static s64 load(struct fuzz *f, bool kernel, const struct bpf_insn *insns, u32 n, char *log) {
+static s64 load(struct fuzz *f, bool kernel, const struct bpf_insn *insns, u32 n, u32 log_level, char *log) {
 	union bpf_attr attr = {.prog_type = BPF_PROG_TYPE_XDP, .insn_cnt = n, .insns = (u64)(uintptr_t)insns,
 	                       .license = (u64)(uintptr_t)"GPL"};
-	if (log) {
-		attr.log_level = 1, attr.log_size = LOG, attr.log_buf = (u64)(uintptr_t)log;
+	if (log_level) {
+		attr.log_level = log_level, attr.log_size = LOG, attr.log_buf = (u64)(uintptr_t)log;
 		log[0] = 0;
 	}
 	return command(f, kernel, BPF_PROG_LOAD, &attr);
@@ -144,6 +144,8 @@ static enum outcome run_once(struct fuzz *f, struct random *r, s64 fd, const str
 	f->runs++;
 	if (f->detail[0])
 		return LEFT_STATES;
+	if (ran == -EOPNOTSUPP) /* the verdict is not the ability to run: a helper that this engine has not */
+		return NOT_RUN;
 	if (!ran || ran == -ENOSPC)
 		return HELD;
 	snprintf(f->detail, sizeof f->detail, "BPF_PROG_TEST_RUN gives %lld", (long long)ran);
@@ -189,7 +191,7 @@ static s64 kernel_verdict(struct fuzz *f, const struct bpf_insn *insns, u32 n) {
 	static struct bpf_insn copy[GENERATED_MAX];
 	memcpy(copy, insns, n * sizeof *insns);
 	with_maps(copy, n, &f->ours, &f->kernels);
-	s64 fd = load(f, true, copy, n, log);
+	s64 fd = load(f, true, copy, n, 1, log);
 	f->asked++;
 	if (fd >= 0)
 		close((int)fd);
@@ -205,50 +207,20 @@ static bool knowingly_accepted(const char *message, s64 error) {
 	return false;
 }
 
-/* Jumps that compare a register with itself, as they go: the kernel looks at the impossible way as well. */
-static bool decide_self_comparisons(struct bpf_insn *insns, u32 n) {
-	bool any = false;
-	for (u32 i = 0; i < n; i++) {
-		struct bpf_insn *insn = &insns[i];
-		u8 class = BPF_CLASS(insn->code), op = BPF_OP(insn->code);
-		if (insn_is_ldimm64(insn)) {
-			i++;
-			continue;
-		}
-		if ((class != BPF_JMP && class != BPF_JMP32) || BPF_SRC(insn->code) != BPF_X || insn->dst_reg != insn->src_reg ||
-		    op == BPF_JA || op == BPF_CALL || op == BPF_EXIT || op == BPF_JSET)
-			continue;
-		bool taken = op == BPF_JEQ || op == BPF_JGE || op == BPF_JLE || op == BPF_JSGE || op == BPF_JSLE;
-		insn->code = BPF_JMP | (taken ? BPF_JLE : BPF_JGT) | BPF_K; /* with the largest number: always, never */
-		insn->src_reg = 0, insn->imm = -1;
-		any = true;
-	}
-	return any;
-}
-static bool refused_by_itself_only(struct fuzz *f, const struct bpf_insn *insns, u32 n) {
-	static struct bpf_insn copy[GENERATED_MAX];
-	char detail[sizeof f->detail];
-	memcpy(copy, insns, n * sizeof *insns);
-	memcpy(detail, f->detail, sizeof detail);
-	bool known = decide_self_comparisons(copy, n) && !kernel_verdict(f, copy, n);
-	memcpy(f->detail, detail, sizeof detail);
-	return known;
-}
-
 static enum outcome try(struct fuzz *f, u64 seed, const struct bpf_insn *insns, u32 n) {
 	enum outcome o = HELD;
 	struct random r;
 	f->not_recorded = false;
-	s64 fd = load(f, false, insns, n, NULL);
+	s64 fd = load(f, false, insns, n, 0, NULL);
 	if (fd < 0)
 		return REFUSED;
 	random_seed(&r, ~seed);
 	for (u32 i = 0; i < RUNS && o == HELD; i++)
 		o = run_once(f, &r, fd, insns, n);
 	engine_close(f->engine, (int)fd);
-	if (o == HELD && f->ask_kernel) {
+	if (o <= NOT_RUN && f->ask_kernel) {
 		s64 error = kernel_verdict(f, insns, n);
-		if (error && !knowingly_accepted(f->detail, error) && !refused_by_itself_only(f, insns, n))
+		if (error && !knowingly_accepted(f->detail, error))
 			o = KERNEL_REFUSES;
 		else if (error)
 			f->known++;
@@ -310,7 +282,8 @@ static enum outcome one(struct fuzz *f, u64 seed) {
 	}
 	f->accepted++;
 	f->incomplete += f->not_recorded;
-	if (o == HELD)
+	f->not_run += o == NOT_RUN;
+	if (o <= NOT_RUN)
 		return o;
 	f->findings++;
 	if (o == KERNEL_REFUSES && bucket(f, f->detail, seed)->n > 3) /* one that was shown */
@@ -350,9 +323,9 @@ static int begin(struct fuzz *f) {
 }
 static bool search_hole(struct fuzz *f, u64 seed, u64 at_most) {
 	enum outcome o = HELD;
-	while (f->generated < at_most && (o == REFUSED || o == HELD))
+	while (f->generated < at_most && o <= NOT_RUN)
 		o = one(f, seed + f->generated);
-	return o != REFUSED && o != HELD;
+	return o > NOT_RUN;
 }
 /* Each in a process of its own: an open hole may well end in a sanitizer's report, which is a finding too. */
 static int all_holes(u64 seed, u64 at_most) {
@@ -393,19 +366,35 @@ static void print_buckets(const struct fuzz *f) {
 		       f->refusals[i].text);
 }
 static void print_counts(const struct fuzz *f) {
-	printf("# %llu programs, %llu accepted (%llu not recorded in whole), %llu runs, %llu asked of the kernel (%llu known "
+	printf("# %llu programs, %llu accepted (%llu not recorded in whole, %llu not run), %llu runs, %llu asked of the kernel (%llu known "
 	       "differences), %llu findings\n", (unsigned long long)f->generated, (unsigned long long)f->accepted,
-	       (unsigned long long)f->incomplete, (unsigned long long)f->runs, (unsigned long long)f->asked,
+	       (unsigned long long)f->incomplete, (unsigned long long)f->not_run, (unsigned long long)f->runs, (unsigned long long)f->asked,
 	       (unsigned long long)f->known, (unsigned long long)f->findings);
 	if (f->parity)
 		printf("# %llu refused that the kernel accepts\n", (unsigned long long)f->too_strict);
 	print_buckets(f);
 }
 
+/* The program, and each engine's walk in its own words. */
+static void show_program(struct fuzz *f, u64 seed) {
+	static struct bpf_insn insns[GENERATED_MAX];
+	static char log[LOG];
+	u32 n = program_of(f, seed, insns);
+	print_program(insns, n);
+	for (int kernel = 0; kernel <= f->ask_kernel; kernel++) {
+		if (kernel)
+			with_maps(insns, n, &f->ours, &f->kernels);
+		s64 fd = load(f, kernel, insns, n, 2, log);
+		printf("\n%s: %s\n%s", kernel ? "kernel" : "skep", fd < 0 ? strerror((int)-fd) : "accepted", log);
+		if (fd >= 0)
+			kernel ? close((int)fd) : engine_close(f->engine, (int)fd);
+	}
+}
+
 static int usage(void) {
 	fprintf(stderr, "soundness [--programs N] [--seed S] [--kernel] [--parity] [--verbose]\n"
 	                "soundness --holes | --hole NAME [--seed S] [--at-most N] [--verbose]\n"
-	                "soundness --show SEED\n");
+	                "soundness --show SEED [--kernel]\n");
 	return 2;
 }
 
@@ -447,16 +436,16 @@ int main(int argc, char **argv) {
 	}
 	if (begin(&f))
 		return 2;
-	if (show) {
-		static struct bpf_insn insns[GENERATED_MAX];
-		print_program(insns, program_of(&f, show, insns));
-		return 0;
-	}
 	if (hole)
 		return !search_hole(&f, seed, at_most);
 	if (f.ask_kernel && !make_maps(&f, true, &f.kernels)) {
 		fprintf(stderr, "soundness: the kernel's bpf() is not granted: %s\n", strerror(errno));
 		return 2;
+	}
+	if (show) {
+		show_program(&f, show);
+		engine_destroy(f.engine);
+		return 0;
 	}
 	while (f.accepted < programs && f.generated < 50 * programs)
 		one(&f, seed + f.generated);

@@ -3,7 +3,7 @@
  *
  *   run_cases [--engine NAME]… [--bless] [--log] [--quiet] [FILE or FOLDER]…
  *
- *   --engine   only these; else all that are built in but oracle, which is not clean yet (see engine_oracle)
+ *   --engine   only these; else all that are built in
  *   --bless    rewrite what the cases expect from what the kernel (without one: the reference) says
  *   --log      print the verifier's log of every difference
  *   --quiet    only what is not ok, and the summary
@@ -26,17 +26,11 @@ enum { ENGINES = 8 };
 static const struct case_engine *const all_engines[] = {
     &engine_reference, &engine_kernel,
 #ifdef CASE_WITH_SKEP
-    &engine_verify, &engine_interp, &engine_jit,
+    &engine_verify, &engine_interp, &engine_oracle, &engine_jit,
 #endif
 #ifdef CASE_WITH_RUNTIME
     &engine_runtime,
 #endif
-};
-static const struct case_engine *const more_engines[] = {
-#ifdef CASE_WITH_SKEP
-    &engine_oracle, /* by name only: see --engine */
-#endif
-    NULL,
 };
 static struct {
 	const struct case_engine *engines[ENGINES];
@@ -310,9 +304,6 @@ static bool option(int argc, char **argv, int *i) {
 		for (u32 e = 0; e < ARRAY_SIZE(all_engines); e++)
 			if (!strcmp(all_engines[e]->name, name) && run.engines_n < ENGINES)
 				run.engines[run.engines_n++] = all_engines[e];
-		for (u32 e = 0; more_engines[e]; e++)
-			if (!strcmp(more_engines[e]->name, name) && run.engines_n < ENGINES)
-				run.engines[run.engines_n++] = more_engines[e];
 		return run.engines_n > before;
 	} else
 		return false;

@@ -6,7 +6,7 @@
  *
  * After an operation has set what it knows in each view, scalar_sync lets the views tighten each other:
  *
- *        var ──► r, r32            extremes of the known bits
+ *        var ──► r, r32            extremes of the known bits; the one number, if bits and range share only one
  *        r   ◄──► r (u and s)      a range that does not cross the other view's cut
  *        r   ──► r32               when the upper half is the same, or steps once, over the whole range
  *        r32 ──► r                 its bounds replace the low halves of the bounds of r
@@ -68,9 +68,21 @@ bool scalar_includes(const struct scalar *a, const struct scalar *b) {
 	       a->r32.smax >= b->r32.smax && tnum_in(a->var, b->var);
 }
 
+/* When bits and range have one number in common it is that number. On a branch that cannot be taken they have none, and one
+ * of the bits' is taken, the same as the reference takes: what follows there must be refused alike. */
+static inline void meet_in_one(struct scalar *s) {
+	u64 umin = s->r.umin, next = tnum_next(s->var, umin), last = s->var.value | s->var.mask;
+	bool member = tnum_contains(s->var, umin);
+	if (member && next > s->r.umax)
+		*s = scalar_const(umin);
+	else if (!member && (next == last || (next <= s->r.umax && tnum_next(s->var, next) > s->r.umax)))
+		*s = scalar_const(next);
+}
+
 static inline void meet_var(struct scalar *s) {
 	HALF(_meet_tnum)(&s->r32, (half_u)s->var.value, (half_u)s->var.mask);
 	FULL(_meet_tnum)(&s->r, (full_u)s->var.value, (full_u)s->var.mask);
+	meet_in_one(s);
 }
 
 /* The low halves of the ends of a full range bound the half, if the upper half stays the same between them; or, signed,

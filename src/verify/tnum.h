@@ -97,6 +97,21 @@ static inline bool tnum_in(struct tnum a, struct tnum b) {
 static inline bool tnum_is_aligned(struct tnum a, u64 size) {
 	return !size || !((a.value | a.mask) & (size - 1));
 }
+/* The smallest member above x; the largest one when there is none. Above the highest known bit in which x + 1 is no member
+ * the member has its bits; from there on it is as small as it can be. When that bit would have to become 0, the lowest
+ * unknown 0 above it becomes 1 instead. */
+static inline u64 tnum_next(struct tnum a, u64 x) {
+	u64 last = a.value | a.mask, y = x + 1, differ = (y ^ a.value) & ~a.mask, below, carry;
+	if (x >= last || !differ)
+		return x >= last ? last : y;
+	below = ~(u64)0 >> __builtin_clzll(differ); /* that bit and those below it */
+	if (a.value & (below ^ below >> 1))
+		return (y & ~below) | (a.value & below);
+	carry = a.mask & ~y & ~below;
+	carry &= -carry;
+	ASSERT_DEBUG(carry);
+	return (y & ~(carry | (carry - 1))) | carry | (a.value & (carry - 1));
+}
 /* Zero extension of the low bytes. */
 static inline struct tnum tnum_cast(struct tnum a, u32 bytes) {
 	u64 keep = bytes >= 8 ? ~(u64)0 : ((u64)1 << (bytes * 8)) - 1;

@@ -291,8 +291,6 @@ static const char *verify_here(void) {
 }
 const struct case_engine engine_verify = {.name = "verify", .missing = verify_here, .run = run_verify, .may_crash = true};
 const struct case_engine engine_interp = {.name = "interp", .missing = here, .run = run_interp, .may_crash = true};
-/* Not among the engines that run by default: the recorded states do not cover arrivals that were pruned with imprecise
- * scalars, so correct programs are reported. To be promoted when they do. */
 const struct case_engine engine_oracle = {
     .name = "oracle", .missing = verify_here, .run = run_oracle, .may_crash = true};
 const struct case_engine engine_jit = {.name = "jit", .missing = here, .run = run_jit, .may_crash = true};

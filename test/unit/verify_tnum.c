@@ -96,6 +96,19 @@ static void sets(void) {
 	}
 }
 
+static void members(void) {
+	FOR_TNUM(a) {
+		for (u64 x = 0; x <= ALL; x++) {
+			u64 next = x + 1;
+			while (next <= ALL && !tnum_contains(a, next))
+				next++;
+			EXPECT_EQ(tnum_next(a, x), next <= ALL ? next : a.value | a.mask);
+		}
+	}
+	EXPECT_EQ(tnum_next(TNUM_UNKNOWN, ~(u64)0), ~(u64)0);
+	EXPECT_EQ(tnum_next(TNUM((u64)1 << 63, 0), 5), (u64)1 << 63);
+}
+
 static void ranges(void) {
 	for (u64 min = 0; min <= ALL; min++) {
 		for (u64 max = min; max <= ALL; max++) {
@@ -113,6 +126,7 @@ int main(void) {
 	RUN(operations);
 	RUN(shifts);
 	RUN(sets);
+	RUN(members);
 	RUN(ranges);
 	return test_end();
 }
