@@ -312,11 +312,11 @@ static u64 swap_bytes(u64 x, u32 bits) {
 	return __builtin_bswap64(x) >> (64 - bits);
 }
 
-void scalar_swap(struct scalar *dst, u32 bits, bool swap) {
+void scalar_swap(struct scalar *dst, u32 bits) {
 	struct tnum low = tnum_cast(dst->var, bits / 8);
 	ASSERT(bits == 16 || bits == 32 || bits == 64);
 	*dst = scalar_unknown();
-	dst->var = swap ? TNUM(swap_bytes(low.value, bits), swap_bytes(low.mask, bits)) : low;
+	dst->var = TNUM(swap_bytes(low.value, bits), swap_bytes(low.mask, bits));
 	if (tnum_is_const(dst->var))
 		*dst = scalar_const(dst->var.value);
 	else

@@ -55,8 +55,8 @@ const char *scalar_violation(const struct scalar *s);
 /* dst = dst op src, for the ops of ALU and ALU64 other than MOV, NEG, END. Unknown where we cannot say more. */
 void scalar_alu(struct scalar *dst, const struct scalar *src, u8 op, bool is64);
 void scalar_neg(struct scalar *dst, bool is64);
-/* Byte order: the low bits/8 bytes, reversed or not, the rest zero. Only known bits are carried over. */
-void scalar_swap(struct scalar *dst, u32 bits, bool swap);
+/* The low bits/8 bytes reversed, the rest zero. Only known bits are carried over. */
+void scalar_swap(struct scalar *dst, u32 bits);
 /* Truncation to the low bytes, zero- or sign-extended to 64 bits, or sign-extended to 32 and then zero-extended. */
 void scalar_zext(struct scalar *s, u32 bytes);
 void scalar_zext32(struct scalar *s);

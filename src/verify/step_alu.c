@@ -333,6 +333,17 @@ static int step_mov(struct verifier *v, const struct bpf_insn *insn) {
 	return 0;
 }
 
+/* Of a number. To the order of bytes that it has is a zero extension; of 64 bits, nothing at all. */
+static void step_byte_order(struct reg *d, const struct bpf_insn *insn) {
+	bool swap = BPF_CLASS(insn->code) == BPF_ALU64 || BPF_SRC(insn->code) == BPF_TO_BE;
+	if (swap)
+		scalar_swap(&d->s, (u32)insn->imm);
+	else if (insn->imm < 64)
+		scalar_zext(&d->s, (u32)insn->imm / 8);
+	if (swap || insn->imm < 64)
+		unlink_scalar(d);
+}
+
 static int step_unary(struct verifier *v, const struct bpf_insn *insn) {
 	struct reg *d = &cur_regs(v)[insn->dst_reg];
 	bool is64 = BPF_CLASS(insn->code) == BPF_ALU64;
@@ -347,8 +358,7 @@ static int step_unary(struct verifier *v, const struct bpf_insn *insn) {
 		return 0;
 	}
 	if (d->type == SCALAR_VALUE) {
-		scalar_swap(&d->s, (u32)insn->imm, is64 || BPF_SRC(insn->code) == BPF_TO_BE);
-		unlink_scalar(d);
+		step_byte_order(d, insn);
 		return 0;
 	}
 	reg_set_unknown(d); /* a pointer is a number now */

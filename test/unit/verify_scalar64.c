@@ -113,7 +113,7 @@ static void extensions(void) {
 		if (bytes < 4)
 			scalar_sext32(&sext32, bytes);
 		scalar_neg(&neg, true);
-		scalar_swap(&swap, bits, true);
+		scalar_swap(&swap, bits);
 		for (u32 j = 0; j < n; j++) {
 			u32 up = 64 - bytes * 8;
 			u64 z = x[j] << up >> up, s = (u64)((s64)(x[j] << up) >> up);
