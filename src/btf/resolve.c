@@ -251,6 +251,11 @@ static const char *finish(struct resolver *r, u32 id) {
 	return NULL;
 }
 
+/* No value holds one: else sections could hold themselves by way of a variable, as entries of sections are not followed. */
+static bool is_variable_or_section(const struct btf_type *t) {
+	return btf_kind(t) == BTF_KIND_VAR || btf_kind(t) == BTF_KIND_DATASEC;
+}
+
 static int resolve_from(struct resolver *r, u32 root, struct btf_log *log) {
 	struct btf *btf = r->btf;
 	struct step *top = vec_push(&r->stack);
@@ -262,6 +267,8 @@ static int resolve_from(struct resolver *r, u32 root, struct btf_log *log) {
 	while (r->stack.n) {
 		top = &r->stack.at[r->stack.n - 1];
 		u32 id = top->id, child = contained(btf_type(btf, id), top->next);
+		if (child && is_variable_or_section(btf_type(btf, child)))
+			return refuse(btf, log, id, "contains a variable or a section");
 		if (child >= btf->start) {
 			u8 state = r->depth[child - btf->start];
 			if (state == ON_STACK)

@@ -25,11 +25,12 @@ enum { ALL_REGS = 0x7ff, SCRATCH_REGS = 0x3f, ARG_REGS = 0x3e };
 
 static void call_uses(const struct verifier *v, const struct bpf_insn *insn, u32 *use, u32 *set) {
 	const struct abi_helper *h;
+	enum abi_why why;
 	*set = SCRATCH_REGS;
 	*use = ARG_REGS;
 	if (!insn_is_helper_call(insn))
 		return;
-	h = abi_helper(v->abi, (u32)insn->imm);
+	h = abi_helper_for(v->abi, (u32)insn->imm, &v->caller, &why);
 	if (!h)
 		return;
 	*use = 0;

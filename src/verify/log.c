@@ -373,6 +373,8 @@ static const char *helper_name(void *owner, const struct bpf_insn *insn, char *b
 	if (!insn_is_helper_call(insn))
 		return NULL;
 	helper = abi_helper(v->abi, (u32)insn->imm);
+	if (!insn->imm) /* no function, but it has a name */
+		return "bpf_unspec";
 	if (!helper)
 		return NULL;
 	snprintf(buffer, size, "bpf_%s", helper->name);

@@ -48,6 +48,10 @@ static inline struct tnum cut(struct tnum t) {
 struct scalar scalar_unknown(void) {
 	return (struct scalar){.var = cut(TNUM_UNKNOWN), .r = FULL(_full)(), .r32 = HALF(_full)()};
 }
+void scalar_forget_ranges(struct scalar *s) {
+	s->r = FULL(_full)();
+	s->r32 = HALF(_full)();
+}
 struct scalar scalar_const(u64 x) {
 	return (struct scalar){.var = tnum_const((full_u)x), .r = FULL(_const)((full_u)x), .r32 = HALF(_const)((half_u)x)};
 }
@@ -527,8 +531,7 @@ static void learn_const(struct scalar *a, u64 v, u8 op, bool is32) {
 			a->var = tnum_or(a->var, tnum_const(v));
 		break;
 	default: /* all bits of v are 0. The ranges are learnt anew: on a dead branch they would contradict the bits. */
-		a->r = FULL(_full)();
-		a->r32 = HALF(_full)();
+		scalar_forget_ranges(a);
 		a->var = tnum_and(a->var, tnum_const(is32 ? ~(u64)(half_u)v : ~v));
 		break;
 	}

@@ -47,6 +47,8 @@ bool scalar_contains(const struct scalar *s, u64 x);
 /* Is every member of b one of a, as far as the views show? */
 bool scalar_includes(const struct scalar *a, const struct scalar *b);
 
+/* Only the known bits stay. */
+void scalar_forget_ranges(struct scalar *s);
 /* Refines the views by each other. */
 void scalar_sync(struct scalar *s);
 /* NULL, or what is wrong: an empty range, or known bits that contradict a range. Branches that cannot be taken do it. */

@@ -370,7 +370,7 @@ int stack_constant(struct verifier *v, const struct reg *ptr, u32 size, bool *kn
 	if (byte != 7 || spilled != size || slot->reg.type != SCALAR_VALUE || !scalar_is_const(&slot->reg.s))
 		return 0;
 	*known = true;
-	*value = tnum_cast(slot->reg.s.var, size).value;
+	*value = slot->reg.s.var.value; /* more than fits counts as it is: as in the reference, such a key is not in range */
 	__builtin_memset(&v->bt, 0, sizeof v->bt);
 	v->bt.slots[ptr->frameno] = (u64)1 << at;
 	return mark_precise_batch(v, v->cur, &changed);

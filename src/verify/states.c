@@ -349,10 +349,10 @@ static bool stacks_safe(struct verifier *v, const struct frame *old, const struc
 	if (v->recording && exact == EXACT && old->slots_n != cur->slots_n)
 		return false;
 	for (u32 i = 0; i < old->slots_n; i++) {
-		static const struct slot none;
-		if (i >= cur->slots_n && exact != NOT_EXACT)
+		bool there = i < cur->slots_n;
+		if (!there && (exact != NOT_EXACT || !all_misc(&old->slots[i])))
 			return false;
-		if (!slot_safe(v, &old->slots[i], i < cur->slots_n ? &cur->slots[i] : &none, &unknown, exact))
+		if (there && !slot_safe(v, &old->slots[i], &cur->slots[i], &unknown, exact))
 			return false;
 	}
 	return true;

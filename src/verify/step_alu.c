@@ -32,7 +32,7 @@ void link_before_copy(struct verifier *v, struct reg *r) {
 		r->id = ++v->id_gen;
 }
 
-/* Branches that cannot be taken leave contradictions behind: such a register counts as unknown. */
+/* Branches that cannot be taken leave contradictions behind: the ranges of such a register count as unknown. */
 int check_sane_number(struct verifier *v, struct reg *r, const char *where) {
 	const char *what;
 	if (r->type == NOT_INIT)
@@ -40,12 +40,12 @@ int check_sane_number(struct verifier *v, struct reg *r, const char *where) {
 	what = scalar_violation(&r->s);
 	if (likely(!what))
 		return 0;
-	vlog(v, "REG INVARIANTS VIOLATION (%s): %s u64=[0x%llx, 0x%llx] s64=[0x%llx, 0x%llx] u32=[0x%x, 0x%x] s32=[0x%x, 0x%x] "
-	        "var_off=(0x%llx, 0x%llx)\n", where, what, (unsigned long long)r->s.r.umin, (unsigned long long)r->s.r.umax,
-	     (unsigned long long)r->s.r.smin, (unsigned long long)r->s.r.smax, r->s.r32.umin, r->s.r32.umax,
-	     (u32)r->s.r32.smin, (u32)r->s.r32.smax, (unsigned long long)r->s.var.value,
-	     (unsigned long long)r->s.var.mask);
-	r->s = scalar_unknown();
+	vlog(v, "verifier bug: REG INVARIANTS VIOLATION (%s): %s u64=[0x%llx, 0x%llx] s64=[0x%llx, 0x%llx] "
+	        "u32=[0x%x, 0x%x] s32=[0x%x, 0x%x] var_off=(0x%llx, 0x%llx)\n", where, what,
+	     (unsigned long long)r->s.r.umin, (unsigned long long)r->s.r.umax, (unsigned long long)r->s.r.smin,
+	     (unsigned long long)r->s.r.smax, r->s.r32.umin, r->s.r32.umax, (u32)r->s.r32.smin, (u32)r->s.r32.smax,
+	     (unsigned long long)r->s.var.value, (unsigned long long)r->s.var.mask);
+	scalar_forget_ranges(&r->s);
 	return 0;
 }
 

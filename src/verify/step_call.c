@@ -24,6 +24,12 @@ static int check_allowed(struct verifier *v, u32 id, const struct abi_helper **o
 	const struct abi_helper *any = abi_helper(v->abi, id), *h;
 	enum abi_why why = ABI_OK;
 	char name[80];
+	if (!any && !id) { /* it has a name: bpf_unspec */
+		say(v, "name", "bpf_unspec");
+		say(v, "prog", "%s", v->type->name);
+		say(v, "why", "no helper has the number 0");
+		return refuse(v, HELPER_NOT_ALLOWED, -EINVAL, "bpf_unspec", id);
+	}
 	if (!any) {
 		say(v, "id", "%u", id);
 		return refuse(v, INVALID_FUNC, -EINVAL, "unknown", id);
@@ -245,10 +251,10 @@ static int set_result_type(struct verifier *v, const struct helper_call *call, s
 		reg_set_pointer(r, PTR_TO_TCP_SOCK | flags);
 		return 0;
 	case RET_PTR_TO_MEM:
-		if (call->mem_size > UINT32_MAX || h->flags & HELPER_DYNPTR_REF)
+		if (h->flags & HELPER_DYNPTR_REF)
 			return refuse_not_yet(v, "memory of this size");
 		reg_set_pointer(r, PTR_TO_MEM | flags);
-		r->mem_size = (u32)call->mem_size;
+		r->mem_size = (u32)call->mem_size; /* of more nothing is given out */
 		return 0;
 	case RET_PTR_TO_BTF_ID:
 		return set_btf_result(v, h, r);

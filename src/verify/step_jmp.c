@@ -39,12 +39,16 @@ static void linked_add(struct linked *l, struct reg *r, u32 id, u32 frame, u32 p
 	l->at[l->n++].is_reg = is_reg;
 }
 
-static void linked_collect(struct state *s, u32 id, struct linked *l) {
+/* Dead registers learn nothing: nobody will ask, and there is room for six. */
+static void linked_collect(struct verifier *v, u32 id, struct linked *l) {
+	struct state *s = v->cur;
 	id &= ~ID_ADD_CONST;
 	for (s32 i = (s32)s->curframe; i >= 0; i--) {
 		struct frame *f = s->frames[i];
+		u32 live = v->aux[i == s->curframe ? v->at : state_frame_insn(s, (u32)i)].live;
 		for (u32 j = 0; j < BPF_REG_FP; j++)
-			linked_add(l, &f->regs[j], id, (u32)i, j, true);
+			if (live >> j & 1)
+				linked_add(l, &f->regs[j], id, (u32)i, j, true);
 		for (u32 j = 0; j < f->slots_n; j++)
 			if (slot_is_spill(&f->slots[j]))
 				linked_add(l, &f->slots[j].reg, id, (u32)i, j, false);
@@ -292,9 +296,9 @@ static int both_ways(struct verifier *v, const struct bpf_insn *insn, struct reg
 	struct reg *jregs;
 	int err;
 	if (reg_form && s->type == SCALAR_VALUE && s->id)
-		linked_collect(falls, s->id, &linked);
+		linked_collect(v, s->id, &linked);
 	if (d->type == SCALAR_VALUE && d->id)
-		linked_collect(falls, d->id, &linked);
+		linked_collect(v, d->id, &linked);
 	if (linked.n > 1) {
 		err = record_step(v, 0, linked_pack(&linked));
 		if (err)

@@ -172,6 +172,10 @@ static void refusals(void) {
 	btf_builder_init(&b, NULL);
 	btf_builder_type(&b, "s", BTF_KIND_STRUCT, 1, 8, 3, 0, 1, 0);
 	REFUSED(&b, 0, -EINVAL, "[1] STRUCT s contains itself");
+	btf_builder_init(&b, NULL); /* a section by way of its variable */
+	btf_builder_type(&b, "v", BTF_KIND_VAR, 0, 2, 1, 0);
+	btf_builder_type(&b, ".data", BTF_KIND_DATASEC, 1, 4, 3, 1, 0, 4);
+	REFUSED(&b, 0, -EINVAL, "[1] VAR v contains a variable or a section");
 	btf_builder_init(&b, NULL);
 	btf_builder_int(&b, "int", 4, BTF_INT_SIGNED);
 	btf_builder_type(&b, "s", BTF_KIND_STRUCT, 1, 4, 3, 0, 1, 8);
