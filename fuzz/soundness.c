@@ -8,6 +8,7 @@
  *   soundness [--programs N] [--seed S] [--kernel] [--parity] [--verbose]     N accepted programs, from seed S
  *   soundness --holes [--seed S] [--at-most N]     each planted defect (verify/holes.def, test build) must be found: TAP
  *   soundness --hole NAME [--seed S] [--at-most N] [--verbose]     the one, and the program that shows it
+ *   soundness --walk [--programs N] [--seed S]     N programs, accepted or not: their walks are the kernel's (fuzz/walk.h): TAP
  *   soundness --show SEED [--kernel]     the program of that seed, and how each engine walks it
  *
  * A program is a function of its seed, and so are the packets and maps of its runs. A finding is printed small: what can
@@ -15,6 +16,7 @@
 #include "abi/uapi.h"
 #include "fuzz/generate.h"
 #include "fuzz/reduce.h"
+#include "fuzz/walk.h"
 #include "isa/disasm.h"
 #include "runtime/engine.h"
 #include "verify/holes.h"
@@ -41,7 +43,7 @@ struct bucket { /* verdicts of one kind: the message with its numbers taken out 
 struct fuzz {
 	struct skep_engine *engine;
 	struct generate_maps ours, kernels;
-	bool ask_kernel, parity, verbose;
+	bool ask_kernel, parity, walks, verbose;
 	u64 generated, accepted, incomplete, not_run, runs, asked, limits, findings, too_strict;
 	struct bucket refusals[BUCKETS]; /* of the kernel where we accept, and with parity ours where it accepts */
 	bool not_recorded; /* of the program at hand */
@@ -300,7 +302,7 @@ static bool open_hole(const char *name) {
 }
 
 static int begin(struct fuzz *f) {
-	struct engine_opts opts = {.size = sizeof opts, .backing = BACKING_ANONYMOUS, .oracle = true, .log = on_log, .log_owner = f};
+	struct engine_opts opts = {.size = sizeof opts, .backing = BACKING_ANONYMOUS, .oracle = !f->walks, .log = on_log, .log_owner = f};
 	int error = engine_create(&opts, &f->engine);
 	if (!error && !make_maps(f, false, &f->ours))
 		error = -ENOMEM;
@@ -362,6 +364,45 @@ static void print_counts(const struct fuzz *f) {
 	print_buckets(f);
 }
 
+/* == Walks == */
+
+/* A log that does not fit says nothing. */
+static bool walk_logs(struct fuzz *f, u64 seed, char *logs[2]) {
+	static struct bpf_insn insns[GENERATED_MAX];
+	u32 n = program_of(f, seed, insns);
+	bool whole = true;
+	for (int kernel = 0; kernel < 2; kernel++) {
+		if (kernel)
+			with_maps(insns, n, &f->ours, &f->kernels);
+		s64 fd = load(f, kernel, insns, n, 2, logs[kernel]);
+		whole &= fd != -ENOSPC;
+		if (fd >= 0)
+			kernel ? close((int)fd) : engine_close(f->engine, (int)fd);
+	}
+	return whole;
+}
+static int compare_walks(struct fuzz *f, u64 seed, u64 programs) {
+	static char ours[LOG], kernels[LOG];
+	static struct walk_difference d;
+	u64 counts[3] = {0}, too_long = 0;
+	for (u64 i = 0; i < programs; i++) {
+		if (!walk_logs(f, seed + i, (char *[]){ours, kernels})) {
+			too_long++;
+			continue;
+		}
+		enum walk_result r = walk_compare(ours, kernels, &d);
+		if (r == WALK_DIFFERS && counts[r] < 20)
+			printf("# program %llu\n#   after  %.300s\n#   skep   %.300s\n#   kernel %.300s\n", (unsigned long long)(seed + i),
+			       d.before, d.ours, d.kernels);
+		counts[r]++;
+	}
+	printf("%s 1 - the walks of %llu programs are the kernel's\n1..1\n", counts[WALK_DIFFERS] ? "not ok" : "ok",
+	       (unsigned long long)programs);
+	printf("# %llu the same, %llu differ as known, %llu differ, %llu too long to tell\n", (unsigned long long)counts[WALK_SAME],
+	       (unsigned long long)counts[WALK_KNOWN], (unsigned long long)counts[WALK_DIFFERS], (unsigned long long)too_long);
+	return counts[WALK_DIFFERS] != 0;
+}
+
 /* The program, and each engine's walk in its own words. */
 static void show_program(struct fuzz *f, u64 seed) {
 	static struct bpf_insn insns[GENERATED_MAX];
@@ -381,6 +422,7 @@ static void show_program(struct fuzz *f, u64 seed) {
 static int usage(void) {
 	fprintf(stderr, "soundness [--programs N] [--seed S] [--kernel] [--parity] [--verbose]\n"
 	                "soundness --holes | --hole NAME [--seed S] [--at-most N] [--verbose]\n"
+	                "soundness --walk [--programs N] [--seed S]\n"
 	                "soundness --show SEED [--kernel]\n");
 	return 2;
 }
@@ -396,6 +438,8 @@ int main(int argc, char **argv) {
 			f.ask_kernel = true;
 		else if (!strcmp(argv[i], "--parity"))
 			f.ask_kernel = f.parity = true;
+		else if (!strcmp(argv[i], "--walk"))
+			f.ask_kernel = f.walks = true;
 		else if (!strcmp(argv[i], "--verbose"))
 			f.verbose = true;
 		else if (!strcmp(argv[i], "--holes"))
@@ -426,13 +470,20 @@ int main(int argc, char **argv) {
 	if (hole)
 		return !search_hole(&f, seed, at_most);
 	if (f.ask_kernel && !make_maps(&f, true, &f.kernels)) {
+		if (f.walks)
+			printf("ok 1 # SKIP the kernel's bpf() is not granted\n1..1\n");
 		fprintf(stderr, "soundness: the kernel's bpf() is not granted: %s\n", strerror(errno));
-		return 2;
+		return f.walks ? 0 : 2;
 	}
 	if (show) {
 		show_program(&f, show);
 		engine_destroy(f.engine);
 		return 0;
+	}
+	if (f.walks) {
+		int differs = compare_walks(&f, seed, programs);
+		engine_destroy(f.engine);
+		return differs;
 	}
 	while (f.accepted < programs && f.generated < 50 * programs)
 		one(&f, seed + f.generated);
