@@ -29,6 +29,8 @@ typedef __s16 s16;
 typedef __s32 s32;
 typedef __s64 s64;
 typedef _Bool bool;
+#else
+#include <skep/bcc/constants.h>
 #endif
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_endian.h>
@@ -49,6 +51,11 @@ typedef _Bool bool;
 #define memset __builtin_memset
 #define memcpy __builtin_memcpy
 #endif
+#define lock_xadd(ptr, val) ((void)__sync_fetch_and_add(ptr, val))
+#define ntohs(x) bpf_ntohs(x)
+#define ntohl(x) bpf_ntohl(x)
+#define htons(x) bpf_htons(x)
+#define htonl(x) bpf_htonl(x)
 
 /* bcc loads everything as GPL unless a source says otherwise by defining BPF_LICENSE. */
 #define BCC_STRING_(x) #x

@@ -292,6 +292,7 @@ static int make_arguments(struct compiler *c, const char *source, const char *ou
 					     "-mcpu=v3",
 					     "-D__TARGET_ARCH_x86",
 					     "-fno-stack-protector",
+					     "-fno-crash-diagnostics",
 					     "-Wno-unknown-attributes",
 					     "-Wno-compare-distinct-pointer-types",
 					     "-Wno-gnu-variable-sized-type-not-at-end"};
@@ -305,7 +306,9 @@ static int make_arguments(struct compiler *c, const char *source, const char *ou
 	add_pair(c, "-I", c->include);
 	if (is_directory(multiarch))
 		add_pair(c, "-idirafter", multiarch);
-	if (dialect) {
+	if (!dialect) {
+		add_pair(c, "-include", "skep/events.bpf.h");
+	} else {
 		int err = make_tracepoints(c);
 		if (err)
 			return err;
@@ -352,7 +355,26 @@ static int run(struct compiler *c, char **said) {
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static const char *missing_header_hint(const char *said) {
+/* What is for people in the compiler's words: no trailing newlines; of a crash the sentence, not the stack dump; nothing
+ * about output files that could not be removed, for they are descriptors. */
+static void tidy_words(char *said) {
+	static const char *const crash[] = {"PLEASE submit a bug report", "Stack dump:", "fatal error: error in backend"};
+	for (u32 i = 0; i < ARRAY_SIZE(crash); i++) {
+		char *at = strstr(said, crash[i]);
+		if (at && at > said)
+			*at = 0;
+	}
+	for (char *line; (line = strstr(said, "clang: error: unable to remove file"));) {
+		u64 n = strcspn(line, "\n");
+		memmove(line, line + n + (line[n] != 0), strlen(line + n) + 1 - (line[n] != 0));
+	}
+	for (u64 n = strlen(said); n && said[n - 1] == '\n';)
+		said[--n] = 0;
+}
+
+static const char *hint_for(const char *said) {
+	if (strstr(said, "signed division"))
+		return "Divide unsigned numbers: signed division needs version 4 of the instructions";
 	if (strstr(said, "'bpf/") && strstr(said, "file not found"))
 		return "Install libbpf's headers: apt-get install libbpf-dev";
 	if (strstr(said, "'asm/") || strstr(said, "'linux/"))
@@ -390,10 +412,9 @@ static int compile(struct compiler *c, const char *source, const char *output) {
 	int status = run(c, &said);
 	if (status < 0)
 		return report(c, status, 0, NULL, "%s cannot be run: %s", c->clang, strerror(-status));
-	for (u64 n = strlen(said); n && said[n - 1] == '\n';)
-		said[--n] = 0;
+	tidy_words(said);
 	if (status)
-		return report(c, -EINVAL, 0, missing_header_hint(said), "%s",
+		return report(c, -EINVAL, 0, hint_for(said), "%s",
 			      *said ? said : "clang failed without a word");
 	if (*said)
 		report(c, 0, 1, NULL, "%s", said);

@@ -19,14 +19,15 @@ static const struct {
     {"raw_tp__", "raw_tracepoint/", false}, {"syscall__", "ksyscall/", false},
 };
 
-/* The section that the function's name stands for, or NULL. */
+/* The section that the function's name stands for, or NULL. In bcc, syscall__x says how arguments are passed, not where it
+ * is attached: syscall__trace_entry_openat belongs to a hand. */
 static const char *section_of_name(struct skep_object *o, const char *name) {
 	for (u32 i = 0; i < ARRAY_SIZE(dialect); i++) {
 		u64 n = strlen(dialect[i].prefix);
 		if (strncmp(name, dialect[i].prefix, n) || !name[n])
 			continue;
 		const char *rest = name + n, *gap = dialect[i].split ? strstr(rest, "__") : NULL;
-		if (dialect[i].split && !gap)
+		if ((dialect[i].split && !gap) || (name[0] == 's' && !abi_syscall_by_name(rest)))
 			return NULL;
 		return gap ? arena_printf(&o->arena, "%s%.*s/%s", dialect[i].section, (int)(gap - rest), rest, gap + 2)
 			   : arena_printf(&o->arena, "%s%s", dialect[i].section, rest);
