@@ -331,7 +331,7 @@ static int resolve_typed(struct skep_object *o, struct extern_ *e, bool is_funct
 			 near ? "Did you mean «%s»? Declare it __weak if it may be absent"
 			      : "Declare it __weak if it may be absent",
 			 near);
-		return object_error(o, -ESRCH, hint, "%s: %s has no %s «%s»", o->path, object_target_name(o),
+		return object_error(o, -ESRCH, hint, "%s: %s has no %s «%s»", o->path, object_ids_name(o),
 				    is_function ? "kernel function" : "kernel variable", name);
 	}
 	u32 theirs = btf_type(target, id)->type;
@@ -341,7 +341,7 @@ static int resolve_typed(struct skep_object *o, struct extern_ *e, bool is_funct
 			return 0;
 		return object_error(o, -EINVAL, "Take its declaration from vmlinux.h",
 				    "%s: «%s» has another type in %s than declared", o->path, e->name,
-				    object_target_name(o));
+				    object_ids_name(o));
 	}
 	e->ksym.target_id = id, e->set = true;
 	return 0;
@@ -384,7 +384,7 @@ static int resolve_ksyms(struct skep_object *o) {
 		const struct extern_ *e = &o->externs.at[i];
 		if (e->kind == EXTERN_KSYM && !e->ksym.type_id && !e->set && !e->weak)
 			err = object_error(o, -ESRCH, "Declare it __weak if it may be absent",
-					   "%s: %s has no symbol «%s»", o->path, object_target_name(o), e->name);
+					   "%s: %s has no symbol «%s»", o->path, object_ids_name(o), e->name);
 	}
 	return err;
 }

@@ -20,6 +20,10 @@ bool object_is_kernel(const struct skep_object *o) {
 const char *object_target_name(const struct skep_object *o) {
 	return o->opts.btf_path ? o->opts.btf_path : object_is_kernel(o) ? "this kernel" : "skep";
 }
+/* Whose types give ids: not those of --btf, which only say where fields lie. */
+const char *object_ids_name(const struct skep_object *o) {
+	return o->engine ? "skep" : object_target_name(o);
+}
 s64 object_bpf(struct skep_object *o, u32 cmd, union bpf_attr *attr) {
 	return o->opts.bpf ? o->opts.bpf(o->opts.bpf_owner, cmd, attr, sizeof *attr)
 	       : o->engine ? skep_bpf(o->engine, cmd, attr, sizeof *attr)

@@ -229,6 +229,7 @@ void object_close_fd(struct skep_object *o, int fd);
 bool object_is_kernel(const struct skep_object *o);
 /* What the target is called in sentences. */
 const char *object_target_name(const struct skep_object *o);
+const char *object_ids_name(const struct skep_object *o);
 
 /* Small things shared. */
 u32 section_by_name(const struct skep_object *o, const char *name);                 /* NONE */
