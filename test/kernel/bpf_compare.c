@@ -415,6 +415,131 @@ static void prog_info(void) {
 	close(fd), close(map);
 }
 
+/* == What one type has of its own == */
+
+static int make(u32 type, u32 key, u32 value, u32 entries, u32 flags) {
+	return create((union bpf_attr){.map_type = type, .key_size = key, .value_size = value, .max_entries = entries,
+	                               .map_flags = flags});
+}
+/* Values of all processors: one slot of a multiple of eight bytes for each. */
+static void per_cpu(void) {
+	for (u32 type = BPF_MAP_TYPE_PERCPU_HASH; type <= BPF_MAP_TYPE_PERCPU_ARRAY; type++)
+		for (u32 size = 1; size < 40; size += 3) {
+			int fd = make(type, 4, size, 3, 0);
+			u32 key = 1, bytes = (size + 7) / 8 * 8;
+			memset(values, 0x5a, sizeof values), memset(out, 0xff, sizeof out);
+			note(ELEM(BPF_MAP_UPDATE_ELEM, &key, values, 0), "update of %u bytes", size);
+			note(ELEM(BPF_MAP_LOOKUP_ELEM, &key, out, 0), "lookup of %u bytes", size);
+			for (u32 cpu = 0; cpu < 2; cpu++)
+				for (u32 i = 0; i < bytes; i++)
+					note(((u8 *)out)[cpu * bytes + i], "byte %u of processor %u", i, cpu);
+			key = 0, memset(out, 0xff, sizeof out);
+			note(ELEM(BPF_MAP_LOOKUP_ELEM, &key, out, 0), "lookup of what nobody wrote");
+			note(((u8 *)out)[0], "its first byte"), note(((u8 *)out)[bytes], "that of another processor");
+			note(ELEM(BPF_MAP_LOOKUP_AND_DELETE_ELEM, &key, out, 0), "take"), key = 1;
+			note(ELEM(BPF_MAP_LOOKUP_AND_DELETE_ELEM, &key, out, 0), "take what was written");
+			note(((u8 *)out)[bytes], "taken");
+			note(ELEM(BPF_MAP_UPDATE_ELEM, &key, values, BPF_F_LOCK), "update with a lock");
+			close(fd);
+		}
+}
+static void full_maps(void) {
+	static const u32 types[] = {BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_PERCPU_HASH};
+	for (u32 t = 0; t < 2; t++)
+		for (u32 flags = 0; flags < 2; flags++)
+			for (u32 key_size = 1; key_size < 600; key_size = key_size * 2 + 1) {
+				int fd = make(types[t], key_size, 8, 5, flags ? BPF_F_NO_PREALLOC : 0);
+				u8 key[600] = {0}, next[600] = {0};
+				for (u32 i = 0; i < 8; i++) {
+					key[0] = i;
+					note(ELEM(BPF_MAP_UPDATE_ELEM, key, values, BPF_NOEXIST), "element %u of 5", i);
+				}
+				key[0] = 2;
+				note(ELEM(BPF_MAP_UPDATE_ELEM, key, values, BPF_EXIST), "an element of a full map");
+				note(ELEM(BPF_MAP_UPDATE_ELEM, key, values, BPF_NOEXIST), "a new one that is there");
+				note(ELEM(BPF_MAP_DELETE_ELEM, key, 0, 0), "delete"), note(ELEM(BPF_MAP_DELETE_ELEM, key, 0, 0), "again");
+				key[0] = 100;
+				note(ELEM(BPF_MAP_UPDATE_ELEM, key, values, BPF_EXIST), "one that is not there");
+				note(ELEM(BPF_MAP_UPDATE_ELEM, key, values, 0), "the fifth"), key[0] = 101;
+				note(ELEM(BPF_MAP_UPDATE_ELEM, key, values, 0), "a sixth");
+				/* Take all: each key once, whatever the order. */
+				u32 n = 0;
+				while (n < 20 && !ELEM(BPF_MAP_GET_NEXT_KEY, 0, next, 0) && !ELEM(BPF_MAP_LOOKUP_AND_DELETE_ELEM, next, out, 0))
+					n++;
+				note(n, "elements taken");
+				note(ELEM(BPF_MAP_GET_NEXT_KEY, key, next, 0), "next key of an empty map");
+				close(fd);
+			}
+}
+static void program_slots(void) {
+	int fd = make(BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 3, 0), progs[4];
+	static const u32 types[] = {BPF_PROG_TYPE_XDP, BPF_PROG_TYPE_XDP, BPF_PROG_TYPE_SCHED_CLS, BPF_PROG_TYPE_SOCKET_FILTER};
+	for (u32 i = 0; i < 4; i++) {
+		union bpf_attr l = good_prog(types[i]);
+		progs[i] = sys(BPF_PROG_LOAD, &l, sizeof l);
+	}
+	for (u32 round = 0; round < 2; round++)
+		for (u32 i = 0; i < 4; i++)
+			for (u32 key = 0; key < 4; key++) {
+				static const u64 flags[] = {BPF_ANY, BPF_NOEXIST, BPF_EXIST, BPF_F_LOCK};
+				note(ELEM(BPF_MAP_UPDATE_ELEM, &key, &progs[i], flags[i]), "program %u into slot %u", i, key);
+				note(ELEM(BPF_MAP_UPDATE_ELEM, &key, &progs[i], 0), "program %u into slot %u, any", i, key);
+				u32 id = 0;
+				s64 r = ELEM(BPF_MAP_LOOKUP_ELEM, &key, &id, 0);
+				note(r, "slot %u", key), note(r || id, "an id");
+				if (round)
+					note(ELEM(BPF_MAP_DELETE_ELEM, &key, 0, 0), "delete"), note(ELEM(BPF_MAP_DELETE_ELEM, &key, 0, 0), "again");
+			}
+	u32 key = 0;
+	note(ELEM(BPF_MAP_UPDATE_ELEM, &key, &fd, 0), "a map as a program");
+	note(BPF(BPF_MAP_FREEZE, .map_fd = fd), "freeze");
+	note(ELEM(BPF_MAP_UPDATE_ELEM, &key, &progs[0], 0), "update when frozen");
+	close(fd);
+	for (u32 i = 0; i < 4; i++)
+		close(progs[i]);
+}
+static void map_slots(void) {
+	static const u32 inner_types[] = {BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_PERCPU_HASH,
+	                                  BPF_MAP_TYPE_RINGBUF, BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_PROG_ARRAY};
+	int inner[64], n = 0;
+	for (u32 i = 0; i < ARRAY_SIZE(inner_types); i++) {
+		bool ring = inner_types[i] == BPF_MAP_TYPE_RINGBUF;
+		inner[n++] = make(inner_types[i], ring ? 0 : 4, ring ? 0 : 4, ring ? 4096 : 4, 0);
+		inner[n++] = make(inner_types[i], ring ? 0 : 4, ring ? 0 : 4, ring ? 8192 : 8, 0);
+	}
+	inner[n++] = make(BPF_MAP_TYPE_ARRAY, 4, 8, 4, 0);
+	inner[n++] = make(BPF_MAP_TYPE_ARRAY, 4, 4, 4, BPF_F_INNER_MAP);
+	inner[n++] = make(BPF_MAP_TYPE_ARRAY, 4, 4, 9, BPF_F_INNER_MAP);
+	inner[n++] = make(BPF_MAP_TYPE_ARRAY, 4, 4, 4, BPF_F_MMAPABLE);
+	inner[n++] = make(BPF_MAP_TYPE_ARRAY, 4, 4, 4, BPF_F_RDONLY_PROG);
+	inner[n++] = make(BPF_MAP_TYPE_HASH, 8, 4, 4, 0);
+	inner[n++] = make(BPF_MAP_TYPE_HASH, 4, 4, 4, BPF_F_NO_PREALLOC);
+	inner[n++] = create((union bpf_attr){.map_type = BPF_MAP_TYPE_ARRAY_OF_MAPS, .key_size = 4, .value_size = 4, .max_entries = 4,
+	                                     .inner_map_fd = inner[0]});
+	for (int like = 0; like < n; like++) {
+		int fd = create((union bpf_attr){.map_type = BPF_MAP_TYPE_ARRAY_OF_MAPS, .key_size = 4, .value_size = 4,
+		                                 .max_entries = 3, .inner_map_fd = inner[like]});
+		note(fd >= 0 ? FD : fd, "maps like %d", like);
+		if (fd < 0)
+			continue;
+		for (int i = 0; i < n; i++) {
+			u32 key = i % 3, id = 0;
+			note(ELEM(BPF_MAP_UPDATE_ELEM, &key, &inner[i], 0), "a map like %d takes %d", like, i);
+			s64 r = ELEM(BPF_MAP_LOOKUP_ELEM, &key, &id, 0);
+			note(r, "its slot"), note(!r && id, "an id");
+			note(ELEM(BPF_MAP_UPDATE_ELEM, &key, &inner[i], BPF_NOEXIST), "where there is one");
+			if (i & 1)
+				note(ELEM(BPF_MAP_DELETE_ELEM, &key, 0, 0), "delete"), note(ELEM(BPF_MAP_DELETE_ELEM, &key, 0, 0), "again");
+		}
+		u32 key = 3;
+		note(ELEM(BPF_MAP_UPDATE_ELEM, &key, &inner[like], 0), "beyond its end");
+		note(BPF(BPF_MAP_FREEZE, .map_fd = fd), "freeze");
+		close(fd);
+	}
+	while (n--)
+		close(inner[n]);
+}
+
 static void test_runs(void) {
 	static const u32 types[] = {BPF_PROG_TYPE_XDP, BPF_PROG_TYPE_SCHED_CLS, BPF_PROG_TYPE_SOCKET_FILTER, BPF_PROG_TYPE_RAW_TRACEPOINT,
 	                            BPF_PROG_TYPE_SYSCALL, BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_SCHED_ACT};
@@ -566,7 +691,8 @@ static void btf(void) {
 static const struct {
 	const char *name;
 	void (*run)(void);
-} scripts[] = {{"map_create", map_create}, {"map_info", map_info}, {"map_elements", map_elements}, {"attributes", attributes},
+} scripts[] = {{"map_create", map_create}, {"map_info", map_info}, {"map_elements", map_elements}, {"per_cpu", per_cpu}, {"full_maps", full_maps},
+               {"program_slots", program_slots}, {"map_slots", map_slots}, {"attributes", attributes},
                {"prog_load", prog_load}, {"prog_info", prog_info}, {"test_runs", test_runs}, {"objects", objects}, {"btf", btf}};
 
 int main(int argc, char **argv) {
