@@ -314,7 +314,13 @@ static int fill_slots(struct skep_map *m, bool programs) {
 		if (fd < 0)
 			continue; /* not loaded */
 		int err = update(o, m->fd, &s->index, &fd);
-		if (err)
+		/* What the user engine does not run has no slots. The verdict does not need them; who uses the map is told when
+		 * he attaches, who calls the program is told here. */
+		bool not_run = err == -EOPNOTSUPP && o->engine;
+		if (not_run && programs)
+			object_warn(o, NULL, "slot %u of map «%s» stays empty: «%s» cannot run in the user engine", s->index, m->name,
+				    o->programs.at[s->target]->name);
+		if (err && !not_run)
 			return object_error(
 			    o, err, NULL, "slot %u of map «%s» cannot be set to «%s»: %s", s->index, m->name,
 			    programs ? o->programs.at[s->target]->name : o->maps.at[s->target]->name, strerror(-err));

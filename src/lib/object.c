@@ -94,7 +94,7 @@ int skep_object__open_mem(const void *data, size_t bytes, const struct skep_obje
 
 static int map_file(struct skep_object *o, const char *path) {
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO is refused, not waited for */
 	if (fd < 0 || fstat(fd, &st)) {
 		int err = -errno;
 		if (fd >= 0)

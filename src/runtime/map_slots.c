@@ -135,11 +135,12 @@ static int check_member(struct call *c, struct object_map *m, struct object *o) 
 	if (o->kind == OBJECT_MAP)
 		return map_equals_template(&m->meta->facts, &MAP_OF(o)->m.facts) ? 0 : -EINVAL;
 	struct object_prog *p = PROG_OF(o);
-	if (p->p.type == BPF_PROG_TYPE_EXT || !map_owner_fits(m, p))
+	if (p->p.type == BPF_PROG_TYPE_EXT)
 		return -EINVAL;
+	/* First: without code it would not look like its siblings either. */
 	if (!p->p.image)
 		return explain(c, -EOPNOTSUPP, "%s cannot be called: %s", p->p.name, p->p.refusal);
-	return 0;
+	return map_owner_fits(m, p) ? 0 : -EINVAL;
 }
 
 static int current_member(struct object_map *m, const void *key) {

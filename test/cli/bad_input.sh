@@ -20,6 +20,7 @@ refuse "an empty object" "empty" $SKEP verify empty.o
 refuse "a truncated object" "" $SKEP verify truncated.o
 refuse "noise" "ELF|eBPF" $SKEP verify noise.o
 refuse "another machine's program" "eBPF|BPF|x86" $SKEP run x86.o -- true
+mkfifo fifo; refuse "a FIFO" "is not a file" timeout 5 $SKEP verify fifo
 refuse "no such file" "cannot be read: No such file" $SKEP run none.o -- true
 echo 'int x;' >nothing.bpf.c
 refuse "an object without programs" "no program" $SKEP run nothing.bpf.c -- true
@@ -32,6 +33,8 @@ C
 refuse "an unknown section" "tracepont" $SKEP run section.bpf.c -- true
 sed 's/tracepont/tracepoint/; s/enter_openat/enter_opnat/' section.bpf.c >call.bpf.c
 refuse "an unknown system call" "openat" $SKEP run call.bpf.c -- true
+sed 's,tracepont/syscalls/sys_enter_openat,fentry/vfs_read,' section.bpf.c >fentry.bpf.c
+refuse "a function of the kernel" "skep has no «vfs_read» to attach to" $SKEP run fentry.bpf.c --btf /sys/kernel/btf/vmlinux -- true
 echo 'int f( {' >broken.bpf.c
 out=$($SKEP run broken.bpf.c -- true 2>&1); is "a source that does not compile: status" 2 $?
 like "a source that does not compile: clang's message" "broken.bpf.c:1:[0-9]+: error:" "$out"
