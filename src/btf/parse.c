@@ -264,7 +264,7 @@ int btf_read_file(const char *path, const struct btf *base, u32 flags, struct bt
 	int err = 0;
 	for (u32 more = 8 << 20;;) {
 		if (data.n > 16 * (u64)BTF_MAX_SIZE || !vec_reserve(&data, more)) {
-			err = -ENOMEM;
+			err = data.n > 16 * (u64)BTF_MAX_SIZE ? -EFBIG : -ENOMEM;
 			break;
 		}
 		ssize_t n = read(fd, data.at + data.n, data.room - data.n);

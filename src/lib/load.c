@@ -348,7 +348,9 @@ int object_prepare(struct skep_object *o, struct skep_engine *engine) {
 	if (!o->opts.bpf && !engine)
 		return -EINVAL;
 	o->engine = engine;
-	int err = object_resolve_externs(o);
+	/* Types that were asked for by name are an error of their own, not one of each program. */
+	int err = o->opts.btf_path && !object_target_btf(o) ? -EINVAL : 0;
+	err = err ? err : object_resolve_externs(o);
 	err = err ? err : load_btf(o);
 	err = err ? err : make_maps(o);
 	if (err)

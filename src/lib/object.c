@@ -204,8 +204,10 @@ const struct btf *object_target_btf(struct skep_object *o) {
 	if (err && path)
 		err = read_elf_btf(o, path, &log, &btf) ? err : 0;
 	if (err)
-		object_error(o, err, path ? NULL : "Give some with --btf FILE: /sys/kernel/btf/vmlinux of a machine has them",
-		             "the types of %s, which this object needs, cannot be read: %s", path ? path : object_target_name(o),
+		object_error(o, err,
+		             path ? "Give raw BTF or an ELF file with a .BTF section: /sys/kernel/btf/vmlinux of a machine is one"
+		                  : "Give some with --btf FILE: /sys/kernel/btf/vmlinux of a machine has them",
+		             "the types of %s cannot be read: %s", path ? path : object_target_name(o),
 		             *log.error ? log.error : strerror(-err));
 	return o->target = btf;
 }

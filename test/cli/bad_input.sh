@@ -20,6 +20,8 @@ refuse "an empty object" "empty" $SKEP verify empty.o
 refuse "a truncated object" "" $SKEP verify truncated.o
 refuse "noise" "ELF|eBPF" $SKEP verify noise.o
 refuse "another machine's program" "eBPF|BPF|x86" $SKEP run x86.o -- true
+refuse "types that are none" "noise.o cannot be read" $SKEP verify $ex/opens.bpf.c --btf noise.o
+refuse "types that are not there" "none.btf cannot be read: No such file" $SKEP run $ex/opens.bpf.c --btf none.btf -- true
 mkfifo fifo; refuse "a FIFO" "is not a file" timeout 5 $SKEP verify fifo
 refuse "no such file" "cannot be read: No such file" $SKEP run none.o -- true
 echo 'int x;' >nothing.bpf.c
