@@ -67,7 +67,7 @@ static int find_attach_type(struct skep_program *p, u32 *btf_id) {
 	if (*btf_id)
 		return 0;
 	const char *near = btf_nearest_name(target, full, kind);
-	char hint[200] = "Functions inside the kernel are beyond the user engine; ksyscall/NAME and tracepoint/syscalls/… are not";
+	char hint[200] = "Functions of the kernel are out of reach here; ksyscall/NAME and tracepoint/syscalls/… are not";
 	if (near)
 		snprintf(hint, sizeof hint, "Did you mean «%s»?", near + strlen(prefix));
 	return object_error(o, -ESRCH, near || o->engine ? hint : NULL,
