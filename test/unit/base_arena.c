@@ -1,6 +1,7 @@
 /* Arena and vector: alignment, zeroing, limits, reset. */
 #include "test.h"
 #include "base/arena.h"
+#include <string.h>
 #include "base/vec.h"
 
 static void arena_basics(void) {
@@ -20,6 +21,23 @@ static void arena_basics(void) {
 	arena_reset(&a);
 	u8 *p = arena_alloc(&a, 100);
 	EXPECT(p && !p[0] && !p[99]);
+	arena_free(&a);
+}
+/* Mapped chunks: zero at first and after a reset, whatever was written, to the last byte. */
+static void arena_large(void) {
+	struct arena a;
+	arena_init(&a, 0);
+	arena_expect(&a, 3 << 20);
+	for (u32 round = 0; round < 3; round++) {
+		u64 size = round ? 5 << 20 : 1 << 20;
+		u8 *p = arena_alloc(&a, size);
+		bool zero = p != NULL;
+		for (u64 i = 0; p && i < size; i++)
+			zero &= !p[i];
+		EXPECT(zero);
+		memset(p, 0xff, size);
+		arena_reset(&a);
+	}
 	arena_free(&a);
 }
 static void arena_limit(void) {
@@ -43,6 +61,7 @@ static void vectors(void) {
 }
 int main(void) {
 	RUN(arena_basics);
+	RUN(arena_large);
 	RUN(arena_limit);
 	RUN(vectors);
 	return test_end();
