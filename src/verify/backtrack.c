@@ -40,14 +40,14 @@ static const char *slots_text(u64 slots, char to[400]) {
 /* Adds a step for the instruction at hand, or completes the one it has. */
 int record_step(struct verifier *v, u32 flags, u64 linked) {
 	struct state *s = v->cur;
-	ASSERT((flags & STEP_SLOT_MASK) < STACK_SLOTS && (linked & 0xf) <= 6);
+	ASSERT(flags < STEP_DST_POINTER * 2 && (linked & 0xf) <= 6);
 	if (v->cur_step) {
-		v->cur_step->flags |= flags;
+		v->cur_step->flags |= flags & 0xfff;
 		if (linked)
 			v->cur_step->linked = linked;
 		return 0;
 	}
-	if (!state_push_step(&v->pool, s, (struct step){v->at, (u32)v->prev, flags, linked}))
+	if (!state_push_step(&v->pool, s, (struct step){.insn = v->at, .prev = (u32)v->prev, .flags = flags, .linked = linked}))
 		return -ENOMEM;
 	v->cur_step = &s->history[s->history_n - 1];
 	return 0;

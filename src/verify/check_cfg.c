@@ -1,8 +1,8 @@
 /* The program's structure: functions, control flow, loops, depth of calls.
  *
  *   check_subprogs    where functions begin and end; jumps stay inside; none runs off its end
- *   check_cfg         depth-first walk: every instruction is reached, none jumps into the middle of a wide one; marks where
- *                     states are compared (prune points) and where the way must be recorded
+ *   check_cfg         every instruction is reached, none jumps into the middle of a wide one; marks where states are
+ *                     compared (prune points) and where the way must be recorded
  *   find_loops        strongly connected components, for pruning inside loops (states.c)
  *   check_max_stack_depth   after the walk, when the frames' sizes are known
  *
@@ -23,7 +23,7 @@ int subprog_at(const struct verifier *v, u32 start) {
 	return low < v->subprogs_n && v->subprogs[low].start == start ? (int)low : -1;
 }
 
-/* Inserts in order; v->subprogs has room for MAX_SUBPROGS. */
+/* Inserts in order; v->subprogs has room for all. */
 static int add_subprog(struct verifier *v, s64 start) {
 	u32 i;
 	if (start < 0 || start >= v->n)
@@ -40,15 +40,6 @@ static int add_subprog(struct verifier *v, s64 start) {
 	return 0;
 }
 
-static s64 jump_target(const struct bpf_insn *insn, u32 at) {
-	return (s64)at + 1 + (insn->code == (BPF_JMP32 | BPF_JA) ? insn->imm : insn->off);
-}
-
-static bool is_jump(const struct bpf_insn *insn) {
-	u8 class = BPF_CLASS(insn->code), op = BPF_OP(insn->code);
-	return (class == BPF_JMP || class == BPF_JMP32) && op != BPF_CALL && op != BPF_EXIT;
-}
-
 static bool ends_function(const struct bpf_insn *insn) {
 	return insn->code == (BPF_JMP | BPF_EXIT) || insn->code == (BPF_JMP | BPF_JA) || insn->code == (BPF_JMP32 | BPF_JA);
 }
@@ -62,111 +53,120 @@ static int check_kfunc_exists(struct verifier *v, const struct bpf_insn *insn) {
 	return refuse_text(v, KFUNC_UNKNOWN, -EINVAL, "kernel btf_id %u is not a function", (u32)insn->imm);
 }
 
-int check_subprogs(struct verifier *v) {
-	v->subprogs = arena_array(&v->scratch, struct subprog, MAX_SUBPROGS);
-	if (!v->subprogs)
-		return -ENOMEM;
-	add_subprog(v, 0);
-	for (u32 i = 0; i < v->n; i++) {
-		if (insn_is_pseudo_call(&v->insns[i]) || insn_is_pseudo_func(&v->insns[i])) {
-			int err = add_subprog(v, (s64)i + 1 + v->insns[i].imm);
-			if (err)
-				return err;
-		} else if (insn_is_kfunc_call(&v->insns[i])) {
-			int err = check_kfunc_exists(v, &v->insns[i]);
+static int check_jump(struct verifier *v, struct subprog *sub, u32 i) {
+	s64 to = jump_target(&v->insns[i], i);
+	sub->back_edge |= to <= i;
+	if (to >= sub->start && to < sub->end)
+		return 0;
+	say(v, "insn", "%u", i);
+	return refuse(v, JUMP_RANGE, -EINVAL, i, (int)to);
+}
+
+/* Its jumps stay inside, and it does not run off its end. */
+static int check_function(struct verifier *v, u32 s) {
+	struct subprog *sub = &v->subprogs[s];
+	for (u32 i = sub->start; i < sub->end; i++) {
+		const struct bpf_insn *insn = &v->insns[i];
+		u8 class = BPF_CLASS(insn->code);
+		v->aux[i].subprog = (u16)s;
+		if (class == BPF_LD && (BPF_MODE(insn->code) == BPF_ABS || BPF_MODE(insn->code) == BPF_IND))
+			sub->has_ld_abs = true;
+		if (class != BPF_JMP && class != BPF_JMP32)
+			continue;
+		if (insn_is_helper_call(insn) && insn->imm == BPF_FUNC_tail_call)
+			sub->has_tail_call = sub->tail_call_reachable = true;
+		if (insn_may_jump(insn)) {
+			int err = check_jump(v, sub, i);
 			if (err)
 				return err;
 		}
 	}
+	return ends_function(&v->insns[sub->end - 1]) ? 0 : refuse(v, LAST_INSN, -EINVAL);
+}
+
+/* Everything that is called or named by address begins a function. */
+static int find_functions(struct verifier *v) {
+	u32 room = 1;
+	for (u32 i = 0; i < v->n; i++)
+		room += insn_is_pseudo_call(&v->insns[i]) || insn_is_pseudo_func(&v->insns[i]);
+	v->subprogs = arena_array(&v->scratch, struct subprog, MIN(room, (u32)MAX_SUBPROGS));
+	v->calls = arena_array(&v->scratch, u32, room);
+	if (!v->subprogs || !v->calls)
+		return -ENOMEM;
+	add_subprog(v, 0);
+	for (u32 i = 0; i < v->n; i++) {
+		int err = 0;
+		if (BPF_CLASS(v->insns[i].code) != BPF_JMP && !insn_is_ldimm64(&v->insns[i]))
+			continue;
+		if (insn_is_pseudo_call(&v->insns[i]) || insn_is_pseudo_func(&v->insns[i])) {
+			v->calls[v->calls_n++] = i;
+			err = add_subprog(v, (s64)i + 1 + v->insns[i].imm);
+		} else if (insn_is_kfunc_call(&v->insns[i])) {
+			err = check_kfunc_exists(v, &v->insns[i]);
+		}
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int check_subprogs(struct verifier *v) {
+	int err = find_functions(v);
+	if (err)
+		return err;
 	for (u32 s = 0; s < v->subprogs_n; s++)
 		v->subprogs[s].end = s + 1 < v->subprogs_n ? v->subprogs[s + 1].start : v->n;
 	if (logging2(v))
 		for (u32 s = 0; s < v->subprogs_n; s++)
 			vlog(v, "func#%d @%d\n", s, v->subprogs[s].start);
-	for (u32 s = 0, i = 0; i < v->n; i++) {
+	for (u32 s = 0, calls = 0; s < v->subprogs_n; s++) {
 		struct subprog *sub = &v->subprogs[s];
-		const struct bpf_insn *insn = &v->insns[i];
-		v->aux[i].subprog = (u16)s;
-		if (insn_is_helper_call(insn) && insn->imm == BPF_FUNC_tail_call)
-			sub->has_tail_call = sub->tail_call_reachable = true;
-		if (BPF_CLASS(insn->code) == BPF_LD && (BPF_MODE(insn->code) == BPF_ABS || BPF_MODE(insn->code) == BPF_IND))
-			sub->has_ld_abs = true;
-		if (is_jump(insn) && (jump_target(insn, i) < sub->start || jump_target(insn, i) >= sub->end)) {
-			say(v, "insn", "%u", i);
-			return refuse(v, JUMP_RANGE, -EINVAL, i, (int)jump_target(insn, i));
-		}
-		if (i + 1 < sub->end)
-			continue;
-		if (!ends_function(insn))
-			return refuse(v, LAST_INSN, -EINVAL);
-		s++;
+		err = check_function(v, s);
+		if (err)
+			return err;
+		sub->calls = calls;
+		while (calls < v->calls_n && v->calls[calls] < sub->end)
+			calls++;
+		sub->calls_end = calls;
 	}
 	return 0;
 }
 
-/* == Successors == */
+/* == Reaching every instruction == */
 
-/* Within the function: a call goes on behind itself. */
-u32 insn_successors(const struct verifier *v, u32 at, u32 next[2]) {
-	const struct bpf_insn *insn = &v->insns[at];
-	u32 n = 0;
-	ASSERT(at < v->n);
-	if (insn->code == (BPF_JMP | BPF_EXIT))
-		return 0;
-	if (is_jump(insn) && BPF_OP(insn->code) == BPF_JA) {
-		next[n++] = (u32)jump_target(insn, at);
-		return n;
-	}
-	next[n++] = at + (insn_is_ldimm64(insn) ? 2 : 1);
-	if (is_jump(insn))
-		next[n++] = (u32)jump_target(insn, at);
-	return n;
-}
-
-/* == Depth-first walk == */
-
-enum { DISCOVERED = 1, EXPLORED = 2, DONE_FALL = 4, DONE_BRANCH = 8 };
 struct walk {
-	u8 *state;
-	u32 *stack, n;
+	u8 *reached;
+	u32 *stack, n; /* reached, and not looked at yet */
 };
 
 static void mark(struct verifier *v, u32 insn, u32 flags) {
 	if (insn < v->n)
-		v->aux[insn].flags |= flags;
+		v->aux[insn].flags |= (u16)flags;
 }
 
-/* The edge t → w. 1: walk on at w. */
-static int push_edge(struct verifier *v, struct walk *w, u32 from, s64 to, u8 edge) {
-	ASSERT(edge == DONE_FALL || edge == DONE_BRANCH);
-	ASSERT(w->n && w->n <= v->n);
-	if (w->state[from] & edge || (edge == DONE_FALL && w->state[from] & DONE_BRANCH))
-		return 0;
+/* The edge from → to. */
+static int reach(struct verifier *v, struct walk *w, u32 from, s64 to, u32 flags) {
+	ASSERT(w->n <= v->n);
 	if (to < 0 || to >= v->n) {
 		log_line(v, from, "");
 		say(v, "insn", "%u", from);
 		return refuse(v, JUMP_RANGE, -EINVAL, from, (int)to);
 	}
-	if (edge == DONE_BRANCH)
-		mark(v, (u32)to, AUX_PRUNE | AUX_HISTORY | AUX_JUMP_TARGET);
-	w->state[from] |= edge;
-	if (w->state[to])
-		return 0;
-	w->state[to] = DISCOVERED;
-	w->stack[w->n++] = (u32)to;
-	return 1;
+	v->aux[to].flags |= (u16)flags;
+	if (!w->reached[to]) {
+		w->reached[to] = true;
+		w->stack[w->n++] = (u32)to;
+	}
+	return 0;
 }
 
 static int visit_call(struct verifier *v, struct walk *w, u32 t, bool callee) {
 	u32 width = insn_is_ldimm64(&v->insns[t]) ? 2 : 1;
-	int more = push_edge(v, w, t, t + width, DONE_FALL);
-	if (more)
-		return more;
-	mark(v, t + width, AUX_PRUNE | AUX_HISTORY);
-	if (!callee)
-		return 0;
+	int err = reach(v, w, t, t + width, AUX_PRUNE | AUX_HISTORY);
+	if (err || !callee)
+		return err;
 	mark(v, t, AUX_PRUNE);
-	return push_edge(v, w, t, (s64)t + 1 + v->insns[t].imm, DONE_BRANCH);
+	return reach(v, w, t, (s64)t + 1 + v->insns[t].imm, AUX_PRUNE | AUX_HISTORY | AUX_JUMP_TARGET);
 }
 
 static void mark_helper_call(struct verifier *v, u32 t) {
@@ -184,14 +184,9 @@ static void mark_helper_call(struct verifier *v, u32 t) {
 		sub->might_sleep = true;
 }
 
-static int visit_insn(struct verifier *v, struct walk *w, u32 t) {
+static int visit_jump(struct verifier *v, struct walk *w, u32 t) {
 	const struct bpf_insn *insn = &v->insns[t];
-	u8 class = BPF_CLASS(insn->code);
-	int more;
-	if (insn_is_pseudo_func(insn))
-		return visit_call(v, w, t, true);
-	if (class != BPF_JMP && class != BPF_JMP32)
-		return push_edge(v, w, t, t + (insn_is_ldimm64(insn) ? 2 : 1), DONE_FALL);
+	int err = 0;
 	switch (BPF_OP(insn->code)) {
 	case BPF_EXIT:
 		return 0;
@@ -200,14 +195,30 @@ static int visit_insn(struct verifier *v, struct walk *w, u32 t) {
 			mark_helper_call(v, t);
 		return visit_call(v, w, t, insn_is_pseudo_call(insn));
 	case BPF_JA:
-		more = push_edge(v, w, t, jump_target(insn, t), DONE_FALL);
-		if (more >= 0)
-			mark(v, (u32)jump_target(insn, t), AUX_PRUNE | AUX_HISTORY | AUX_JUMP_TARGET);
-		return more;
+		break;
 	default:
 		mark(v, t, AUX_PRUNE | (BPF_OP(insn->code) == BPF_JCOND ? AUX_CHECKPOINT : 0));
-		more = push_edge(v, w, t, t + 1, DONE_FALL);
-		return more ? more : push_edge(v, w, t, jump_target(insn, t), DONE_BRANCH);
+		err = reach(v, w, t, t + 1, 0);
+	}
+	return err ? err : reach(v, w, t, jump_target(insn, t), AUX_PRUNE | AUX_HISTORY | AUX_JUMP_TARGET);
+}
+
+/* From t on, as long as the way is straight and new. */
+static int visit_straight(struct verifier *v, struct walk *w, u32 t) {
+	for (;;) {
+		const struct bpf_insn *insn = &v->insns[t];
+		u8 class = BPF_CLASS(insn->code);
+		u32 next = t + (insn_is_ldimm64(insn) ? 2 : 1);
+		if (class == BPF_JMP || class == BPF_JMP32)
+			return visit_jump(v, w, t);
+		if (insn_is_pseudo_func(insn))
+			return visit_call(v, w, t, true);
+		if (next >= v->n)
+			return reach(v, w, t, next, 0);
+		if (w->reached[next])
+			return 0;
+		w->reached[next] = true;
+		t = next;
 	}
 }
 
@@ -216,12 +227,10 @@ static void merge_callee_effects(struct verifier *v) {
 	bool changed;
 	do {
 		changed = false;
-		for (u32 i = 0; i < v->n; i++) {
-			struct subprog *caller, *callee;
-			if (!insn_is_pseudo_call(&v->insns[i]) && !insn_is_pseudo_func(&v->insns[i]))
-				continue;
-			caller = &v->subprogs[v->aux[i].subprog];
-			callee = &v->subprogs[subprog_at(v, i + 1 + (u32)v->insns[i].imm)];
+		for (u32 i = 0; i < v->calls_n; i++) {
+			u32 at = v->calls[i];
+			struct subprog *caller = &v->subprogs[v->aux[at].subprog];
+			const struct subprog *callee = &v->subprogs[subprog_at(v, at + 1 + (u32)v->insns[at].imm)];
 			if ((callee->changes_pkt_data && !caller->changes_pkt_data) || (callee->might_sleep && !caller->might_sleep)) {
 				caller->changes_pkt_data |= callee->changes_pkt_data;
 				caller->might_sleep |= callee->might_sleep;
@@ -232,28 +241,23 @@ static void merge_callee_effects(struct verifier *v) {
 }
 
 int check_cfg(struct verifier *v) {
-	struct walk w = {.state = arena_array(&v->scratch, u8, v->n), .stack = arena_array(&v->scratch, u32, v->n)};
-	if (!w.state || !w.stack)
+	struct walk w = {.reached = arena_array(&v->scratch, u8, v->n), .stack = arena_array(&v->scratch, u32, v->n)};
+	if (!w.reached || !w.stack)
 		return -ENOMEM;
-	w.state[0] = DISCOVERED;
+	w.reached[0] = true;
 	w.stack[w.n++] = 0;
 	while (w.n) {
-		u32 t = w.stack[w.n - 1];
-		int more = visit_insn(v, &w, t);
-		if (more < 0)
-			return more;
-		if (!more) {
-			w.state[t] |= EXPLORED;
-			w.n--;
-		}
+		int err = visit_straight(v, &w, w.stack[--w.n]);
+		if (err)
+			return err;
 	}
 	for (u32 i = 0; i < v->n; i++) {
-		bool wide = insn_is_ldimm64(&v->insns[i]), reached = w.state[i] & EXPLORED;
-		if (unlikely(!reached || (wide && w.state[i + 1])))
+		bool wide = insn_is_ldimm64(&v->insns[i]), reached = w.reached[i];
+		if (unlikely(!reached || (wide && w.reached[i + 1])))
 			say(v, "insn", "%u", i);
 		if (!reached)
 			return refuse(v, UNREACHABLE, -EINVAL, i);
-		if (wide && w.state[i + 1])
+		if (wide && w.reached[i + 1])
 			return refuse(v, JUMP_MIDDLE, -EINVAL, i);
 		i += wide;
 	}
@@ -285,8 +289,8 @@ static void close_component(struct verifier *v, struct tarjan *t, u32 at) {
 	}
 }
 
-static void search_from(struct verifier *v, struct tarjan *t, u32 root) {
-	t->work[t->work_n++] = root;
+static void search(struct verifier *v, struct tarjan *t, struct subprog *sub) {
+	t->work[t->work_n++] = sub->start;
 	while (t->work_n) {
 		u32 at = t->work[t->work_n - 1], next[2], n;
 		bool deeper = false;
@@ -307,24 +311,31 @@ static void search_from(struct verifier *v, struct tarjan *t, u32 root) {
 		if (deeper)
 			continue;
 		t->work_n--;
-		v->postorder[v->subprogs[v->aux[at].subprog].postorder_n++ + v->subprogs[v->aux[at].subprog].postorder] = at;
+		v->postorder[sub->start + sub->postorder_n++] = at;
 		if (t->low[at] == t->pre[at])
 			close_component(v, t, at);
 	}
 }
 
+/* A function none of whose jumps goes backwards has no loops, and its instructions are in order. */
 int find_loops(struct verifier *v) {
-	struct tarjan t = {.pre = arena_array(&v->scratch, u32, v->n),
-	                   .low = arena_array(&v->scratch, u32, v->n),
-	                   .stack = arena_array(&v->scratch, u32, v->n),
-	                   .work = arena_array(&v->scratch, u32, v->n),
-	                   .next = 1};
-	v->postorder = arena_array(&v->scratch, u32, v->n);
-	if (!t.pre || !t.low || !t.stack || !t.work || !v->postorder)
-		return -ENOMEM;
+	struct tarjan t = {.next = 1};
 	for (u32 s = 0; s < v->subprogs_n; s++) {
-		v->subprogs[s].postorder = v->subprogs[s].start;
-		search_from(v, &t, v->subprogs[s].start);
+		struct subprog *sub = &v->subprogs[s];
+		if (!sub->back_edge) {
+			sub->postorder_n = sub->end - sub->start;
+			continue;
+		}
+		if (!v->postorder) {
+			t.pre = arena_array(&v->scratch, u32, v->n);
+			t.low = arena_array(&v->scratch, u32, v->n);
+			t.stack = arena_array(&v->scratch, u32, v->n);
+			t.work = arena_array(&v->scratch, u32, v->n);
+			v->postorder = arena_array(&v->scratch, u32, v->n);
+			if (!t.pre || !t.low || !t.stack || !t.work || !v->postorder)
+				return -ENOMEM;
+		}
+		search(v, &t, sub);
 	}
 	v->has_loops = v->sccs_n;
 	v->sccs = arena_array(&v->scratch, struct scc_visit *, v->sccs_n + 1);
@@ -339,7 +350,7 @@ static u32 frame_size(const struct subprog *sub) {
 }
 
 struct chain {
-	u32 subprog, at; /* function, and the instruction in it that comes next */
+	u32 subprog, call; /* function, and the call in it that comes next */
 };
 
 static int check_depth(const struct chain *chain, u32 frames, u32 depth, struct verifier *v) {
@@ -372,17 +383,15 @@ int check_max_stack_depth(struct verifier *v) {
 	struct chain chain[MAX_FRAMES];
 	u32 frames = 1, depth = frame_size(&v->subprogs[0]);
 	int err;
-	chain[0] = (struct chain){0, 0};
+	chain[0] = (struct chain){0, v->subprogs[0].calls};
 	err = check_depth(chain, 1, depth, v);
 	while (!err && frames) {
 		struct chain *c = &chain[frames - 1];
 		const struct subprog *sub = &v->subprogs[c->subprog];
 		s32 callee = -1;
-		while (c->at < sub->end && callee < 0) {
-			const struct bpf_insn *insn = &v->insns[c->at];
-			if (insn_is_pseudo_call(insn) || insn_is_pseudo_func(insn))
-				callee = subprog_at(v, c->at + 1 + (u32)insn->imm);
-			c->at++;
+		if (c->call < sub->calls_end) {
+			u32 at = v->calls[c->call++];
+			callee = subprog_at(v, at + 1 + (u32)v->insns[at].imm);
 		}
 		if (callee < 0) {
 			depth -= frame_size(sub);
@@ -396,7 +405,7 @@ int check_max_stack_depth(struct verifier *v) {
 		if (v->subprogs[callee].tail_call_reachable)
 			for (u32 i = 0; i < frames; i++)
 				v->subprogs[chain[i].subprog].tail_call_reachable = true;
-		chain[frames++] = (struct chain){(u32)callee, v->subprogs[callee].start};
+		chain[frames++] = (struct chain){(u32)callee, v->subprogs[callee].calls};
 		depth += frame_size(&v->subprogs[callee]);
 		err = check_depth(chain, frames, depth, v);
 	}

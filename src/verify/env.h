@@ -48,6 +48,8 @@ struct log {
 	u64 scratched_slots;
 };
 
+STATIC_ASSERT(LIMIT_INSNS <= 1 << 20, "struct step has 20 bits for an instruction");
+
 enum insn_flag {
 	AUX_PRUNE = 1,        /* states are compared here */
 	AUX_HISTORY = 2,      /* reached by a jump: the way must be recorded */
@@ -66,29 +68,39 @@ enum insn_flag {
 	AUX_CONST_VARIES = 16384,
 	AUX_CONST_SEEN = 32768,
 };
-struct insn_aux {
-	u32 flags;    /* enum insn_flag */
-	u32 ptr_type; /* of the base of a memory access, NOT_INIT before it was seen */
+struct insn_aux { /* small: there is one for each instruction */
+	u16 flags;    /* enum insn_flag */
 	u16 live;     /* registers live before the instruction */
+	u16 upper;    /* registers whose upper halves are read, before the instruction */
 	u16 subprog;  /* that it belongs to */
+	u32 ptr_type; /* of the base of a memory access, NOT_INIT before it was seen */
 	u32 scc;      /* loop it belongs to, 0 none */
 	u8 kind;      /* enum ptr_kind of all accesses so far */
 	u8 taken;     /* conditional jump: bit 0 fell through, bit 1 jumped, on some path */
 	u16 callback; /* subprogram + 1 */
 	u32 ctx_size; /* context access: size in bytes; 0 none */
-	const struct abi_ctx_field *field;
-	const struct map_ref *map;
-	u64 key;      /* constant key, or number of iterations */
-	s32 ctx_off;
+	union {
+		struct {
+			const struct abi_ctx_field *field;
+			s32 ctx_off;
+		};
+		struct {
+			const struct map_ref *map;
+			u64 key; /* constant key, or number of iterations */
+		};
+	};
 };
+STATIC_ASSERT(sizeof(struct insn_aux) == 40, "each byte here is one for each instruction");
 
 struct subprog {
 	u32 start, end;
-	u32 postorder, postorder_n; /* in v->postorder */
+	u32 calls, calls_end;       /* of functions, made or named in it: in v->calls */
+	u32 postorder_n;            /* in v->postorder, from start on */
 	u32 stack;                  /* bytes used */
 	u32 type_id;                /* BTF function, 0 none */
 	const char *name;           /* "" without BTF */
 	bool global, called, verified;
+	bool back_edge;             /* some jump goes to itself or backwards */
 	bool has_tail_call, has_ld_abs, is_callback, is_async_callback, tail_call_reachable;
 	bool changes_pkt_data, might_sleep;
 	bool args_known;
@@ -142,7 +154,8 @@ struct verifier {
 	struct insn_aux *aux;
 	struct subprog *subprogs;
 	u32 subprogs_n;
-	u32 *postorder;
+	u32 *postorder;         /* of functions with loops; the others are in order as they are, backwards */
+	u32 *calls, calls_n;    /* instructions that call or name a function */
 	u32 sccs_n;
 	const struct bpf_line_info *lines;
 	u32 lines_n;
@@ -230,7 +243,6 @@ int check_cfg(struct verifier *v);
 int find_loops(struct verifier *v);
 int check_max_stack_depth(struct verifier *v);
 int subprog_at(const struct verifier *v, u32 start); /* index, or -1 */
-u32 insn_successors(const struct verifier *v, u32 insn, u32 next[2]);
 
 /* check_btf.c */
 int check_btf_func(struct verifier *v);
@@ -353,6 +365,30 @@ int oracle_record(struct verifier *v);
 void oracle_begin(struct verifier *v);
 void oracle_refused(struct oracle *o, int err, const struct verify_diag *diag);
 
+/* Where a jump goes: inside its function, once check_subprogs has passed. */
+static inline s64 jump_target(const struct bpf_insn *insn, u32 at) {
+	return (s64)at + 1 + (insn->code == (BPF_JMP32 | BPF_JA) ? insn->imm : insn->off);
+}
+static inline bool insn_may_jump(const struct bpf_insn *insn) {
+	u8 class = BPF_CLASS(insn->code), op = BPF_OP(insn->code);
+	return (class == BPF_JMP || class == BPF_JMP32) && op != BPF_CALL && op != BPF_EXIT;
+}
+/* Within the function: a call goes on behind itself. */
+static inline u32 insn_successors(const struct verifier *v, u32 at, u32 next[2]) {
+	const struct bpf_insn *insn = &v->insns[at];
+	ASSERT_DEBUG(at < v->n);
+	next[0] = at + (insn_is_ldimm64(insn) ? 2 : 1);
+	if (insn_may_jump(insn)) {
+		next[BPF_OP(insn->code) != BPF_JA] = (u32)jump_target(insn, at);
+		return 1 + (BPF_OP(insn->code) != BPF_JA);
+	}
+	return insn->code != (BPF_JMP | BPF_EXIT);
+}
+/* The instructions of a function, n = postorder_n of them: those that come next before those that lead there, as far as
+ * loops allow. Second slots of wide instructions are among them where there are no loops. */
+static inline u32 postorder_at(const struct verifier *v, const struct subprog *sub, u32 i) {
+	return sub->back_edge ? v->postorder[sub->start + i] : sub->end - 1 - i;
+}
 static inline struct frame *cur_frame(const struct verifier *v) {
 	return v->cur->frames[v->cur->curframe];
 }

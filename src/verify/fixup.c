@@ -8,7 +8,8 @@
  *   lddw address in a map             src_reg MAP_VALUE, imm = index in maps[], next imm = offset
  *   call pc+n, lddw function pc+n     the same, n adjusted
  *
- * Every instruction stays one instruction, so only positions move: at[] maps old to new. */
+ * Every instruction stays one instruction, so only positions move: at[] maps old to new, and what goes is where it does not
+ * rise. */
 #include "verify/env.h"
 
 struct move {
@@ -20,8 +21,7 @@ struct move {
 /* == What goes == */
 
 static bool is_conditional(const struct bpf_insn *insn) {
-	u8 class = BPF_CLASS(insn->code), op = BPF_OP(insn->code);
-	return (class == BPF_JMP || class == BPF_JMP32) && op != BPF_JA && op != BPF_CALL && op != BPF_EXIT;
+	return insn_may_jump(insn) && BPF_OP(insn->code) != BPF_JA;
 }
 
 static bool goes(const struct verifier *v, u32 i) {
@@ -48,13 +48,13 @@ static int place(struct verifier *v, struct move *m) {
 	if (!m->at || !m->subprog)
 		return -ENOMEM;
 	for (u32 i = 0; i < v->n; i++) {
-		u32 width = insn_is_ldimm64(&v->insns[i]) ? 2 : 1;
+		bool stays = !goes(v, i);
 		m->at[i] = m->n;
-		if (width == 2)
-			m->at[i + 1] = m->n + !goes(v, i);
-		if (!goes(v, i))
-			m->n += width;
-		i += width - 1;
+		m->n += stays;
+		if (insn_is_ldimm64(&v->insns[i])) {
+			m->at[++i] = m->n;
+			m->n += stays;
+		}
 	}
 	m->at[v->n] = m->n;
 	for (u32 s = 0; s < v->subprogs_n; s++) {
@@ -62,74 +62,6 @@ static int place(struct verifier *v, struct move *m) {
 		m->subprog[s] = m->at[sub->start] < m->at[sub->end] ? subprogs++ : UINT32_MAX;
 	}
 	ASSERT(m->n && !m->subprog[0]);
-	return 0;
-}
-
-/* == Upper halves == */
-
-/* Registers whose upper halves somebody reads, after each instruction: for machines whose 32-bit operations leave them. */
-static void upper_uses(const struct verifier *v, const struct bpf_insn *insn, u32 *live) {
-	u32 d = 1u << insn->dst_reg, s = 1u << insn->src_reg;
-	bool x = BPF_SRC(insn->code) == BPF_X;
-	switch (BPF_CLASS(insn->code)) {
-	case BPF_ALU:
-		*live &= ~d;
-		break;
-	case BPF_ALU64:
-		if (BPF_OP(insn->code) == BPF_MOV) {
-			bool wanted = *live & d;
-			*live &= ~d;
-			*live |= wanted && x ? s : 0;
-		} else {
-			*live |= d | (x ? s : 0);
-		}
-		break;
-	case BPF_LD:
-		*live = insn_is_ldimm64(insn) ? *live & ~d : 0x7ff;
-		break;
-	case BPF_LDX:
-		*live = (*live & ~d) | s;
-		break;
-	case BPF_ST:
-		*live |= d;
-		break;
-	case BPF_STX:
-		*live |= d | (BPF_MODE(insn->code) == BPF_ATOMIC || BPF_SIZE(insn->code) == BPF_DW ? s : 0);
-		if (BPF_MODE(insn->code) == BPF_ATOMIC)
-			*live |= 1;
-		break;
-	case BPF_JMP:
-		if (BPF_OP(insn->code) == BPF_CALL)
-			*live |= 0x3e;
-		else if (BPF_OP(insn->code) == BPF_EXIT)
-			*live = 1;
-		else
-			*live |= d | (x ? s : 0);
-		break;
-	}
-}
-
-static int find_upper_halves(struct verifier *v) {
-	u16 *before = arena_array(&v->scratch, u16, v->n + 1);
-	bool changed = true;
-	if (!before)
-		return -ENOMEM;
-	while (changed) {
-		changed = false;
-		for (u32 s = 0; s < v->subprogs_n; s++) {
-			const struct subprog *sub = &v->subprogs[s];
-			for (u32 p = sub->postorder; p < sub->postorder + sub->postorder_n; p++) {
-				u32 i = v->postorder[p], next[2], n = insn_successors(v, i, next), live = 0;
-				for (u32 k = 0; k < n; k++)
-					live |= before[next[k]];
-				if (live >> v->insns[i].dst_reg & 1)
-					v->aux[i].flags |= AUX_ZEXT;
-				upper_uses(v, &v->insns[i], &live);
-				changed |= before[i] != live;
-				before[i] = (u16)live;
-			}
-		}
-	}
 	return 0;
 }
 
@@ -301,8 +233,6 @@ int fixup(struct verifier *v) {
 	struct xlated *x = arena_new(v->arena, struct xlated);
 	struct move m = {.n = 0};
 	int err = x ? place(v, &m) : -ENOMEM;
-	if (!err)
-		err = find_upper_halves(v);
 	if (err)
 		return err;
 	x->n = m.n;
@@ -311,7 +241,7 @@ int fixup(struct verifier *v) {
 	if (!x->insns || !x->facts)
 		return -ENOMEM;
 	for (u32 i = 0; i < v->n; i++) {
-		if (!goes(v, i)) {
+		if (m.at[i + 1] > m.at[i]) {
 			rewrite(v, &m, i, &x->insns[m.at[i]]);
 			facts(v, &m, i, &x->facts[m.at[i]], x);
 			if (insn_is_ldimm64(&v->insns[i]))

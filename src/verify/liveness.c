@@ -1,7 +1,8 @@
 /* What is still needed: registers (a classic backward dataflow, before the walk), and stack slots (during it).
  *
  * Registers. Each instruction uses and sets registers by its form; a call of a function uses r1 … r5. The result is live[]
- * before each instruction, per function. Pruning ignores dead registers.
+ * before each instruction, per function. Pruning ignores dead registers. In the same pass: whose upper halves are read,
+ * for machines whose 32-bit operations leave them as they were.
  *
  * Stack slots cannot be told from the instruction: they are reached through pointers. So the walk tells: for each chain of
  * calls (instance) and each instruction, which slots of which frame it read on some path, and which it overwrote wholly
@@ -90,23 +91,68 @@ static void insn_uses(const struct verifier *v, const struct bpf_insn *insn, u32
 	}
 }
 
-int find_live_registers(struct verifier *v) {
+/* Upper halves: from those that are read after the instruction to those before it. */
+static u32 upper_uses(const struct bpf_insn *insn, u32 upper) {
+	u32 d = 1u << insn->dst_reg, s = 1u << insn->src_reg;
+	bool x = BPF_SRC(insn->code) == BPF_X;
+	switch (BPF_CLASS(insn->code)) {
+	case BPF_ALU:
+		return upper & ~d;
+	case BPF_ALU64:
+		if (BPF_OP(insn->code) == BPF_MOV)
+			return (upper & ~d) | (upper & d && x ? s : 0);
+		return upper | d | (x ? s : 0);
+	case BPF_LD:
+		return insn_is_ldimm64(insn) ? upper & ~d : ALL_REGS;
+	case BPF_LDX:
+		return (upper & ~d) | s;
+	case BPF_ST:
+		return upper | d;
+	case BPF_STX:
+		if (BPF_MODE(insn->code) == BPF_ATOMIC)
+			return upper | d | s | 1;
+		return upper | d | (BPF_SIZE(insn->code) == BPF_DW ? s : 0);
+	case BPF_JMP:
+		if (BPF_OP(insn->code) == BPF_CALL)
+			return upper | ARG_REGS;
+		return BPF_OP(insn->code) == BPF_EXIT ? 1 : upper | d | (x ? s : 0);
+	}
+	return upper;
+}
+
+static bool flow_back(struct verifier *v, u32 at) {
+	const struct bpf_insn *insn = &v->insns[at];
+	struct insn_aux *aux = &v->aux[at];
+	u32 next[2], n = insn_successors(v, at, next), use, set, live = 0, upper = 0;
 	bool changed;
-	do {
-		changed = false;
-		for (u32 p = 0; p < v->n; p++) {
-			u32 at = v->postorder[p], next[2], use, set, live = 0;
-			u32 n = insn_successors(v, at, next);
-			if (!v->insns[at].code)
-				continue;
-			for (u32 i = 0; i < n; i++)
-				live |= v->aux[next[i]].live;
-			insn_uses(v, &v->insns[at], &use, &set);
-			live = (live & ~set) | use;
-			changed |= live != v->aux[at].live;
-			v->aux[at].live = (u16)live;
-		}
-	} while (changed);
+	for (u32 i = 0; i < n; i++) {
+		live |= v->aux[next[i]].live;
+		upper |= v->aux[next[i]].upper;
+	}
+	if (upper >> insn->dst_reg & 1)
+		aux->flags |= AUX_ZEXT;
+	insn_uses(v, insn, &use, &set);
+	live = (live & ~set) | use;
+	upper = upper_uses(insn, upper);
+	changed = live != aux->live || upper != aux->upper;
+	aux->live = (u16)live;
+	aux->upper = (u16)upper;
+	return changed;
+}
+
+int find_live_registers(struct verifier *v) {
+	for (u32 s = 0; s < v->subprogs_n; s++) {
+		const struct subprog *sub = &v->subprogs[s];
+		bool changed;
+		do {
+			changed = false;
+			for (u32 i = 0; i < sub->postorder_n; i++) {
+				u32 at = postorder_at(v, sub, i);
+				if (v->insns[at].code)
+					changed |= flow_back(v, at);
+			}
+		} while (changed && sub->back_edge);
+	}
 	if (!logging2(v))
 		return 0;
 	vlog(v, "Live regs before insn:\n");
@@ -144,7 +190,7 @@ struct stack_liveness {
 	struct stack_instance **heads; /* by function */
 	struct stack_instance *dirty;
 	u64 writes[MAX_FRAMES]; /* of the instruction at hand */
-	u32 *preds_at, *preds;  /* predecessors of i: preds[preds_at[i] … preds_at[i + 1]) */
+	u32 *preds_at, *preds;  /* predecessors of i: preds[preds_at[i] … preds_at[i + 1]); made when first needed */
 };
 
 static int find_predecessors(struct verifier *v, struct stack_liveness *l) {
@@ -169,7 +215,7 @@ int stack_live_init(struct verifier *v) {
 	if (!v->stack_live)
 		return -ENOMEM;
 	v->stack_live->heads = arena_array(&v->scratch, struct stack_instance *, v->subprogs_n);
-	return v->stack_live->heads ? find_predecessors(v, v->stack_live) : -ENOMEM;
+	return v->stack_live->heads ? 0 : -ENOMEM;
 }
 
 void stack_live_free(struct verifier *v) {
@@ -271,6 +317,24 @@ static int tell_writes(struct verifier *v, struct stack_instance *at, u32 i) {
 	return 0;
 }
 
+/* Now that i is visited, is there anything for it to pass on? What becomes live behind it later comes by itself. */
+static bool makes_live(const struct verifier *v, const struct stack_instance *at, u32 i) {
+	const struct subprog *sub = &v->subprogs[at->subprog];
+	u32 next[2], n = 0;
+	for (u32 f = 0; f <= at->depth; f++) {
+		const struct slot_masks *m = at->frames[f];
+		if (!m)
+			continue;
+		if (m[i].read)
+			return true;
+		n = n ? n : insn_successors(v, sub->start + i, next);
+		for (u32 k = 0; k < n; k++)
+			if (m[next[k] - sub->start].live)
+				return true;
+	}
+	return false;
+}
+
 /* The instruction was looked at in that frame. Calls come here before they enter: what a callee overwrites is not
  * counted, which only makes more slots live. */
 int stack_step_end(struct verifier *v, struct stack_instance *at, u32 insn) {
@@ -284,7 +348,7 @@ int stack_step_end(struct verifier *v, struct stack_instance *at, u32 insn) {
 	if (at->visited[i] & VISITED)
 		return 0;
 	at->visited[i] |= VISITED;
-	return enqueue(v, at, i);
+	return makes_live(v, at, i) ? enqueue(v, at, i) : 0;
 }
 
 /* Solves for one instruction; true: something changed. */
@@ -311,6 +375,8 @@ static bool solve(struct verifier *v, struct stack_instance *at, u32 i) {
 
 static int solve_all(struct verifier *v) {
 	struct stack_liveness *l = v->stack_live;
+	if (l->dirty && !l->preds && find_predecessors(v, l))
+		return -ENOMEM;
 	while (l->dirty) {
 		struct stack_instance *at = l->dirty;
 		u32 start = v->subprogs[at->subprog].start;

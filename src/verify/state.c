@@ -1,31 +1,37 @@
 /* States: blocks from the pool, deep copies, references, steps (state.h has the picture).
  *
- *   pool_alloc   size class c holds blocks of 64 << c bytes; freed blocks of a class are a list; new ones come from the
- * arena copies       reuse the blocks that the destination has, so that a state that is copied to again and again
- * allocates nothing. Registers of slots that hold no spill are not copied: they mean nothing, and stacks are large.
+ *   pool_alloc   freed blocks of a size class are a list; new ones come from the arena. States and frames, of which there
+ *                are many, fit their classes closely
+ *   copies       reuse the blocks that the destination has, so that a state that is copied to again and again allocates
+ *                nothing. Registers of slots that hold no spill are not copied: they mean nothing, and stacks are large.
  *
  * Rules for changing. A pointer in a state belongs to that state alone, except `instance`, `checkpoint` and `parent`,
  * which are shared and not owned. Whoever adds an owned pointer frees it in state_free and copies what it points to. */
 #include "verify/state.h"
 
-static u32 pool_class(u64 size) {
-	u32 class = 0;
-	while ((u64)64 << class < size)
-		class++;
-	ASSERT(class < POOL_CLASSES);
-	return class;
+static inline u32 pool_class(u64 *size) {
+	u32 class;
+	if (*size <= POOL_SMALL * 64) {
+		class = (u32)(*size + 63) / 64;
+		*size = class * (u64)64;
+		return class - 1;
+	}
+	class = 63 - (u32)__builtin_clzll((*size - 1) / (POOL_SMALL * 64));
+	*size = (u64)(POOL_SMALL * 64) << (class + 1);
+	ASSERT(class < POOL_CLASSES - POOL_SMALL);
+	return POOL_SMALL + class;
 }
 
 void *pool_alloc(struct state_pool *p, u64 size) {
-	u32 class = pool_class(size);
 	ASSERT(size > 0);
+	u32 class = pool_class(&size);
 	void *block = p->free[class];
 	if (block)
 		__builtin_memcpy(&p->free[class], block, sizeof(void *));
 	else
-		block = arena_alloc(p->arena, (u64)64 << class);
+		block = arena_alloc(p->arena, size);
 	if (block)
-		p->in_use += (u64)64 << class;
+		p->in_use += size;
 	return block;
 }
 
@@ -33,9 +39,9 @@ void pool_free(struct state_pool *p, void *block, u64 size) {
 	u32 class;
 	if (!block)
 		return;
-	class = pool_class(size);
-	ASSERT(p->in_use >= (u64)64 << class);
-	p->in_use -= (u64)64 << class;
+	class = pool_class(&size);
+	ASSERT(p->in_use >= size);
+	p->in_use -= size;
 	__builtin_memcpy(block, &p->free[class], sizeof(void *));
 	p->free[class] = block;
 }

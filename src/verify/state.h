@@ -57,12 +57,12 @@ struct ref {
 /* One step of the way: the instruction before `insn` on this path was `prev`. linked packs registers that a comparison
  * touched through their ids. */
 struct step {
-	u32 insn, prev;
-	u32 flags;
+	u64 prev : 32, insn : 20, flags : 12;
 	u64 linked;
 };
-enum { STEP_STACK = 1u << 16, STEP_SRC_POINTER = 1u << 17, STEP_DST_POINTER = 1u << 18, /* comparisons of stack pointers */
-       STEP_FRAME_SHIFT = 8, STEP_SLOT_MASK = 0xff };                                  /* frame << 8 | slot */
+enum { STEP_STACK = 1u << 9, STEP_SRC_POINTER = 1u << 10, STEP_DST_POINTER = 1u << 11, /* comparisons of stack pointers */
+       STEP_FRAME_SHIFT = 6, STEP_SLOT_MASK = 0x3f };                                 /* frame << 6 | slot */
+STATIC_ASSERT(STACK_SLOTS <= 1 << STEP_FRAME_SHIFT && MAX_FRAMES << STEP_FRAME_SHIFT <= STEP_STACK, "fields of flags");
 
 struct state {
 	struct frame *frames[MAX_FRAMES];
@@ -83,8 +83,8 @@ struct state {
 	struct step *history;
 };
 
-/* Blocks of 64 << class bytes. */
-enum { POOL_CLASSES = 20 };
+/* Blocks of (class + 1) * 64 bytes up to 4096, above that of powers of two. */
+enum { POOL_SMALL = 64, POOL_CLASSES = POOL_SMALL + 20 };
 struct state_pool {
 	struct arena *arena;
 	void *free[POOL_CLASSES];

@@ -646,8 +646,8 @@ int state_visited(struct verifier *v) {
 
 /* Everything that belongs to one walk. */
 void forget_states(struct verifier *v) {
-	for (u32 i = 0; i < v->n; i++)
-		v->explored[i] = NULL;
+	if (v->total_states)
+		__builtin_memset(v->explored, 0, v->n * sizeof *v->explored);
 	for (u32 i = 0; i < v->sccs_n; i++)
 		v->sccs[i] = NULL;
 	v->pending.n = 0;

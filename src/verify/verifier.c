@@ -26,6 +26,8 @@
 #include <string.h>
 #include <time.h>
 
+enum { SCRATCH_MIN = 256 * 1024, SCRATCH_PER_INSN = 144 };
+
 static u64 now_ns(void) {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
@@ -430,6 +432,7 @@ static int verify_once(const struct verify_input *in, struct arena *arena, struc
 	if (!log_attributes_valid(in))
 		return -EINVAL;
 	arena_init(&scratch, in->memory_limit ? in->memory_limit : (u64)1 << 30);
+	arena_expect(&scratch, SCRATCH_MIN + (u64)SCRATCH_PER_INSN * MIN(in->insns_n, (u32)LIMIT_INSNS));
 	v = arena_new(&scratch, struct verifier);
 	if (!v)
 		return -ENOMEM;
