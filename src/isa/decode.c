@@ -93,6 +93,20 @@ static const u64 reserved[OP_COUNT][2] = {
 #include "isa/ops.def"
 };
 
+/* By opcode; all bits where no row has selector 0. Rows that have another one are written to the spare entry. */
+#define PLAIN(code, uses, reg) RESERVED_BITS(OPERANDS(uses, reg) & ~(u32)SELECTING(code))
+const u64 insn_reserved[257] = {
+    [0 ... 255] = ~0ull,
+#define ROW(name, code, sel, group, cpu, operands, text)                                                               \
+	[(sel) ? 256 : (code)] = PLAIN(code, USE_##operands, BPF_SRC(code) == BPF_X),
+#define ROW_ALU(name, code, sel, group, cpu, operands, text)                                                           \
+	[(sel) ? 256 : (code)] = PLAIN(code, USE_##operands, false),                                                   \
+	[(sel) ? 256 : (code) | BPF_X] = PLAIN(code, USE_##operands, true),
+#define ROW_JCC ROW_ALU
+#include "isa/ops.def"
+    [BPF_JMP | BPF_CALL | BPF_X] = ~0ull, /* callx: in no kernel */
+};
+
 bool opcode_is_known(u8 code) {
 	static const bool known[256] = {
 #define ROW(name, code, ...) [code] = true,

@@ -69,6 +69,14 @@ const char *op_group_name(enum op_group group);
 enum bpf_op insn_decode(const struct bpf_insn *insn);
 /* The same without the check of register numbers, which the kernel makes later. */
 enum bpf_op insn_decode_fields(const struct bpf_insn *insn);
+/* Most instructions at a glance: a row that kernels have, with selector 0, and nothing in reserved fields. What is not
+ * plain may be valid all the same. */
+extern const u64 insn_reserved[257];
+static inline bool insn_is_plain(const struct bpf_insn *insn) {
+	u64 bits;
+	__builtin_memcpy(&bits, insn, sizeof bits);
+	return insn->code && !(bits & insn_reserved[insn->code]);
+}
 /* Is there a row, among those that kernels have, with this opcode byte? */
 bool opcode_is_known(u8 code);
 

@@ -241,6 +241,13 @@ static bool is_load(const struct bpf_insn *insn) {
 	return insn->imm == BPF_LOAD_ACQ || (insn->imm & BPF_FETCH && insn->imm != BPF_STORE_REL);
 }
 
+/* Arithmetic and loads into a register that nobody looks for: most of the way. */
+static inline bool passes_by(const struct verifier *v, const struct bpf_insn *insn, const struct step *step) {
+	u8 class = BPF_CLASS(insn->code);
+	return (class == BPF_ALU || class == BPF_ALU64 || class == BPF_LDX) && !(step && step->linked) &&
+	       !(v->bt.regs[v->bt.frame] >> insn->dst_reg & 1) && !logging2(v);
+}
+
 /* From after the instruction `at` to before it; `after` is the one that ran next. -ENOTSUPP: cannot follow. */
 static int step_back(struct verifier *v, u32 at, u32 after, const struct step *step) {
 	const struct bpf_insn *insn = &v->insns[at];
@@ -355,7 +362,8 @@ static int trace(struct verifier *v, struct state *from, bool *changed) {
 			if (!skip) {
 				const struct step *step =
 				    left && s->history[left - 1].insn == at ? &s->history[left - 1] : NULL;
-				err = step_back(v, (u32)at, (u32)after, step);
+				if (!passes_by(v, &v->insns[at], step))
+					err = step_back(v, (u32)at, (u32)after, step);
 			}
 			skip = false;
 			if (err == -ENOTSUPP) {

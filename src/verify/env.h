@@ -353,8 +353,8 @@ u32 acquire_reference(struct verifier *v, u32 insn);
 void mark_known_not_null(struct verifier *v, struct reg *r);
 
 /* verifier.c */
-int check_reg_read(struct verifier *v, u32 reg);
-int check_reg_write(struct verifier *v, u32 reg, bool clear);
+int refuse_uninit(struct verifier *v, u32 reg);
+int refuse_fp_write(struct verifier *v);
 int refuse_not_yet(struct verifier *v, const char *what);
 
 /* fixup.c */
@@ -394,6 +394,19 @@ static inline struct frame *cur_frame(const struct verifier *v) {
 }
 static inline struct reg *cur_regs(const struct verifier *v) {
 	return v->cur->frames[v->cur->curframe]->regs;
+}
+/* Registers as operands. */
+static inline int check_reg_read(struct verifier *v, u32 reg) {
+	ASSERT(reg < MAX_BPF_REG);
+	scratch_reg(v, reg);
+	return likely(cur_regs(v)[reg].type != NOT_INIT) ? 0 : refuse_uninit(v, reg);
+}
+static inline int check_reg_write(struct verifier *v, u32 reg) {
+	ASSERT(reg < MAX_BPF_REG);
+	if (unlikely(reg == BPF_REG_FP))
+		return refuse_fp_write(v);
+	scratch_reg(v, reg);
+	return 0;
 }
 static inline struct frame *frame_of(const struct verifier *v, const struct reg *stack_ptr) {
 	ASSERT(stack_ptr->frameno <= v->cur->curframe);

@@ -174,22 +174,28 @@ static void call_facts(const struct verifier *v, const struct move *m, u32 i, st
 		x->uses_cpu = true;
 }
 
+static bool sets_low_half(const struct bpf_insn *insn) {
+	return BPF_CLASS(insn->code) == BPF_ALU || (BPF_CLASS(insn->code) == BPF_LDX && BPF_SIZE(insn->code) != BPF_DW);
+}
+
 static void facts(const struct verifier *v, const struct move *m, u32 i, struct insn_facts *f, struct xlated *x) {
 	const struct bpf_insn *insn = &v->insns[i];
 	const struct insn_aux *aux = &v->aux[i];
 	u8 class = BPF_CLASS(insn->code);
 	ASSERT(aux->flags & AUX_SEEN && m->at[i] < x->n);
-	f->map = NO_MAP;
-	f->orig = i;
-	f->ptr = aux->flags & AUX_KIND_VARIES ? PTR_NONE : aux->kind;
-	f->prune = aux->flags & AUX_PRUNE ? 1 : 0;
-	f->probe = aux->flags & AUX_PROBE ? 1 : 0;
-	f->zext = aux->flags & AUX_ZEXT && (class == BPF_ALU || (class == BPF_LDX && BPF_SIZE(insn->code) != BPF_DW)) ? 1 : 0;
+	*f = (struct insn_facts){.map = NO_MAP,
+	                         .orig = i,
+	                         .ptr = aux->flags & AUX_KIND_VARIES ? PTR_NONE : aux->kind,
+	                         .prune = !!(aux->flags & AUX_PRUNE),
+	                         .probe = !!(aux->flags & AUX_PROBE),
+	                         .zext = aux->flags & AUX_ZEXT && sets_low_half(insn)};
 	if (insn_is_ldimm64(insn) && aux->map)
 		f->map = (u16)aux->map->index;
+	if (class != BPF_JMP && class != BPF_JMP32)
+		return;
 	if (insn->code == (BPF_JMP | BPF_CALL)) {
 		call_facts(v, m, i, f, x);
-	} else if ((class == BPF_JMP || class == BPF_JMP32) && BPF_OP(insn->code) != BPF_EXIT) {
+	} else if (BPF_OP(insn->code) != BPF_EXIT) {
 		f->back_edge = m->at[target_of(v, i)] <= m->at[i];
 		f->may_abort = BPF_OP(insn->code) == BPF_JCOND;
 	}

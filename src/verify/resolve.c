@@ -1,5 +1,6 @@
 /* The pass over all instructions before the control flow is known: opcodes exist, and 64-bit immediates that name maps
  * find them. The instructions keep what they were loaded with (logs show it); aux[].map says which map. */
+#include "isa/decode.h"
 #include "isa/valid.h"
 #include "verify/env.h"
 
@@ -146,6 +147,8 @@ int resolve_immediates(struct verifier *v) {
 		char message[VALID_MESSAGE];
 		int err;
 		v->at = i;
+		if (likely(insn_is_plain(&v->insns[i]) && !insn_is_ldimm64(&v->insns[i])))
+			continue;
 		if (insn_valid(VALID_OPCODES, v->insns, i, v->n, message))
 			return refuse_insn(v, message);
 		if (!insn_is_ldimm64(&v->insns[i]))

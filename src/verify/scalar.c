@@ -139,15 +139,20 @@ static inline void meet_ranges(struct scalar *s) {
 }
 
 void scalar_sync(struct scalar *s) {
+	struct scalar was;
+	bool changed = false;
 	meet_var(s);
 	for (int round = 0; round < 3; round++) {
-		struct scalar was = *s;
+		was = *s;
 		deduce(s);
 		if (scalar_same(&was, s)) /* further rounds would change nothing */
 			break;
+		changed = true;
 	}
+	was.var = s->var;
 	meet_ranges(s);
-	meet_var(s);
+	if (changed || was.var.value != s->var.value || was.var.mask != s->var.mask) /* else it has met them already */
+		meet_var(s);
 	ASSERT_DEBUG(!(s->var.value & s->var.mask));
 }
 

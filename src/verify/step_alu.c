@@ -225,15 +225,20 @@ static bool link_distance(u8 op, bool is64, const struct reg *d, const struct sc
 static int scalar_math(struct verifier *v, const struct bpf_insn *insn, struct reg *d, const struct reg *s) {
 	u8 op = BPF_OP(insn->code);
 	bool is64 = BPF_CLASS(insn->code) == BPF_ALU64, same = BPF_SRC(insn->code) == BPF_X && insn->src_reg == insn->dst_reg;
-	struct scalar by = s->s;
+	struct scalar copy;
+	const struct scalar *by = &s->s;
 	s32 distance;
-	bool linked = !same && link_distance(op, is64, d, &by, &distance);
-	if ((op == BPF_AND || op == BPF_OR) && scalar_is_const(&by)) {
+	bool linked = !same && link_distance(op, is64, d, by, &distance);
+	if (same) {
+		copy = s->s;
+		by = &copy;
+	}
+	if ((op == BPF_AND || op == BPF_OR) && scalar_is_const(by)) {
 		int err = fork_sign_mask(v, insn, d);
 		if (err)
 			return err;
 	}
-	scalar_alu(&d->s, &by, op, is64);
+	scalar_alu(&d->s, by, op, is64);
 	if (linked) {
 		d->id |= is64 ? ID_ADD_CONST64 : ID_ADD_CONST32;
 		d->off = distance;
@@ -323,10 +328,10 @@ static int step_mov(struct verifier *v, const struct bpf_insn *insn) {
 			                   "addr_space_cast insn can only be used in a program that has an associated arena");
 		err = check_reg_read(v, insn->src_reg);
 		if (!err)
-			err = check_reg_write(v, insn->dst_reg, false);
+			err = check_reg_write(v, insn->dst_reg);
 		return err ? err : step_mov_reg(v, insn);
 	}
-	err = check_reg_write(v, insn->dst_reg, false);
+	err = check_reg_write(v, insn->dst_reg);
 	if (err)
 		return err;
 	reg_set_const(d, BPF_CLASS(insn->code) == BPF_ALU64 ? (u64)(s64)insn->imm : (u32)insn->imm);
@@ -349,7 +354,7 @@ static int step_unary(struct verifier *v, const struct bpf_insn *insn) {
 	bool is64 = BPF_CLASS(insn->code) == BPF_ALU64;
 	int err = check_reg_read(v, insn->dst_reg);
 	if (!err)
-		err = check_reg_write(v, insn->dst_reg, false);
+		err = check_reg_write(v, insn->dst_reg);
 	if (err)
 		return err;
 	if (d->type == SCALAR_VALUE && BPF_OP(insn->code) == BPF_NEG) {
@@ -379,9 +384,9 @@ int step_alu(struct verifier *v, const struct bpf_insn *insn) {
 			err = check_reg_read(v, insn->dst_reg);
 		if (err)
 			return err;
-		if (!(v->aux[v->at].flags & AUX_SEEN) && insn_valid(VALID_OPERANDS, v->insns, v->at, v->n, message))
+		if (BPF_SRC(insn->code) == BPF_K && !(v->aux[v->at].flags & AUX_SEEN) && insn_valid(VALID_OPERANDS, v->insns, v->at, v->n, message))
 			return refuse_insn(v, message);
-		err = check_reg_write(v, insn->dst_reg, false);
+		err = check_reg_write(v, insn->dst_reg);
 		if (!err)
 			err = step_binary(v, insn);
 	}

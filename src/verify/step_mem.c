@@ -6,7 +6,7 @@ int step_load(struct verifier *v, const struct bpf_insn *insn) {
 	u32 type;
 	int err = check_reg_read(v, insn->src_reg);
 	if (!err)
-		err = check_reg_write(v, insn->dst_reg, false);
+		err = check_reg_write(v, insn->dst_reg);
 	if (err)
 		return err;
 	type = cur_regs(v)[insn->src_reg].type;
@@ -61,7 +61,7 @@ static int step_atomic_load(struct verifier *v, const struct bpf_insn *insn) {
 	if (!err)
 		err = check_atomic_target(v, insn->src_reg);
 	if (!err)
-		err = check_reg_write(v, insn->dst_reg, false);
+		err = check_reg_write(v, insn->dst_reg);
 	if (err)
 		return err;
 	type = cur_regs(v)[insn->src_reg].type;
@@ -105,9 +105,10 @@ int step_atomic(struct verifier *v, const struct bpf_insn *insn) {
 	type = cur_regs(v)[insn->dst_reg].type;
 	if (insn->imm & BPF_FETCH && !HOLE(ATOMIC_FETCH_KEPT)) {
 		load = insn->imm == BPF_CMPXCHG ? BPF_REG_0 : insn->src_reg;
-		err = check_reg_write(v, (u32)load, true); /* if it holds the address, the accesses are refused below */
+		err = check_reg_write(v, (u32)load);
 		if (err)
 			return err;
+		reg_set_unknown(&cur_regs(v)[load]); /* if it holds the address, the accesses are refused below */
 	}
 	err = check_mem(v, insn->dst_reg, insn->off, size, false, -1, true, false);
 	if (!err && load >= 0)
@@ -135,7 +136,7 @@ static int step_callback_address(struct verifier *v, const struct bpf_insn *insn
 int step_imm64(struct verifier *v, const struct bpf_insn *insn) {
 	const struct insn_aux *aux = &v->aux[v->at];
 	struct reg *d = &cur_regs(v)[insn->dst_reg];
-	int err = check_reg_write(v, insn->dst_reg, false);
+	int err = check_reg_write(v, insn->dst_reg);
 	if (err)
 		return err;
 	switch (insn->src_reg) {
@@ -183,7 +184,7 @@ int step_packet_load(struct verifier *v, const struct bpf_insn *insn) {
 	if (err)
 		return err;
 	clear_caller_saved(v, cur_frame(v));
-	err = check_reg_write(v, BPF_REG_0, false);
+	err = check_reg_write(v, BPF_REG_0);
 	if (err)
 		return err;
 	reg_set_unknown(&regs[BPF_REG_0]);

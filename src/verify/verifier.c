@@ -21,6 +21,7 @@
  * are there.
  *
  * Everything lives in two arenas: the caller's, for what is returned, and one for the walk, dropped at the end. */
+#include "isa/decode.h"
 #include "isa/valid.h"
 #include "verify/env.h"
 #include <string.h>
@@ -39,26 +40,13 @@ int refuse_not_yet(struct verifier *v, const char *what) {
 	return refuse_text(v, NOT_SUPPORTED, -EOPNOTSUPP, "skep: %s: not supported by this verifier yet", what);
 }
 
-/* == Registers as operands == */
-
-int check_reg_read(struct verifier *v, u32 reg) {
-	ASSERT(reg < MAX_BPF_REG);
-	scratch_reg(v, reg);
-	if (likely(cur_regs(v)[reg].type != NOT_INIT))
-		return 0;
+int refuse_uninit(struct verifier *v, u32 reg) {
 	say_reg(v, reg);
 	return refuse(v, READ_UNINIT, -EACCES, reg);
 }
 
-/* clear: what it held is gone before the instruction computes. */
-int check_reg_write(struct verifier *v, u32 reg, bool clear) {
-	ASSERT(reg < MAX_BPF_REG);
-	if (unlikely(reg == BPF_REG_FP))
-		return refuse(v, FRAME_POINTER_WRITE, -EACCES);
-	scratch_reg(v, reg);
-	if (clear)
-		reg_set_unknown(&cur_regs(v)[reg]);
-	return 0;
+int refuse_fp_write(struct verifier *v) {
+	return refuse(v, FRAME_POINTER_WRITE, -EACCES);
 }
 
 /* == The walk == */
@@ -85,7 +73,7 @@ static int first_visit(struct verifier *v, const struct bpf_insn *insn) {
 		say(v, "prog", "%s", v->type->name);
 		return refuse(v, LD_ABS_TYPE, -EINVAL);
 	}
-	if (insn_valid(VALID_FIELDS, v->insns, v->at, v->n, message))
+	if (unlikely(!insn_is_plain(insn)) && insn_valid(VALID_FIELDS, v->insns, v->at, v->n, message))
 		return refuse_insn(v, message);
 	return check_reg_numbers(v, insn);
 }

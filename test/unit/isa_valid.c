@@ -110,11 +110,31 @@ static void rows_are_valid(void) {
 			EXPECT_EQ(insn_valid(VALID_ALL, p, 0, 2, NULL), op == OP_CALLX ? -EINVAL : 0);
 		}
 }
+/* A plain instruction is one that the phases that look at all of them let through, and most rows without selector are. */
+static void plain(void) {
+	u32 found = 0;
+	for (u32 code = 0; code < 256; code++) {
+		for (u32 k = 0; k < 256; k++) {
+			struct bpf_insn p = {.code = (u8)code,
+			                     .dst_reg = k & 1 ? 3 : 0,
+			                     .src_reg = k & 2 ? 1 + (k >> 6) : 0,
+			                     .off = (s16)(k & 4 ? 1 + (k >> 6) : k & 8 ? 16 : 0),
+			                     .imm = k & 16 ? 1 : k & 32 ? 0x100 : 0};
+			if (!insn_is_plain(&p) || insn_is_ldimm64(&p))
+				continue;
+			found++;
+			EXPECT_EQ(insn_valid(VALID_OPCODES, &p, 0, 1, NULL), 0);
+			EXPECT_EQ(insn_valid(VALID_FIELDS, &p, 0, 1, NULL), 0);
+		}
+	}
+	EXPECT(found > 5000);
+}
 int main(void) {
 	RUN(opcode_phase);
 	RUN(fields_phase);
 	RUN(later_phases);
 	RUN(registers);
 	RUN(rows_are_valid);
+	RUN(plain);
 	return test_end();
 }
