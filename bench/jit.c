@@ -11,6 +11,7 @@
 #include "abi/map_facts.h"
 #include "exec/exec.h"
 #include "exec/jit/jit.h"
+#include "jit_compile.h"
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -319,24 +320,11 @@ static void report(u32 rounds, const char *only) {
 	}
 }
 
-static void measure_large(void) {
-	enum { N = 100000 };
-	struct bpf_insn *insns = malloc(N * sizeof *insns);
-	const struct program *model = &programs[12]; /* parse: loads, branches, arithmetic, over and over */
-	u32 n = 0, start = 1;
-	while (n + model->n < N) {
-		for (u32 i = start; i + 1 < model->n; i++)
-			insns[n++] = model->insns[i];
-		insns[n++] = (struct bpf_insn){.code = 0xb7};
-	}
-	insns[n - 1] = (struct bpf_insn){.code = 0x95};
-	struct program large = {.name = "large", .insns = insns, .n = n};
-	compile(&large);
-	measure_compile(&large);
-	printf("compiling %u instructions: %.1f ns each, %.1f bytes each\n", n, large.compile_ns / n,
-	       (double)large.image->code_size / n);
-	image_free(large.image);
-	free(insns);
+static void measure_large(u32 rounds) {
+	struct bytecode models[PROGRAMS_N];
+	for (u32 i = 1; i < PROGRAMS_N; i++)
+		models[i - 1] = (struct bytecode){programs[i].insns, programs[i].n};
+	bench_compile(models, PROGRAMS_N - 1, rounds);
 }
 
 int main(int argc, char **argv) {
@@ -374,6 +362,7 @@ int main(int argc, char **argv) {
 			qsort(p->ns[e], rounds, sizeof(double), by_value);
 	}
 	report(rounds, only);
-	measure_large();
+	if (!only)
+		measure_large(rounds);
 	return 0;
 }

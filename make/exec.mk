@@ -9,9 +9,9 @@ $(O)/bench/%.bpf.o: bench/programs/programs.c bench/programs/programs.h
 $(O)/bench/%.native.o: bench/programs/programs.c bench/programs/programs.h
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) -O2 -fno-builtin -DP_$* '-DFN(n)=native_$*' -c -o $@ $<
-$(O)/bench/jit: bench/jit.c $(BENCH_PROGRAMS:%=$(O)/bench/%.native.o) $(BELOW_exec:%=$(O)/lib/%.a)
+$(O)/bench/jit: bench/jit.c bench/jit_compile.c bench/jit_compile.h $(BENCH_PROGRAMS:%=$(O)/bench/%.native.o) $(BELOW_exec:%=$(O)/lib/%.a)
 	$(say) LD $@
-	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -o $@ $< $(BENCH_PROGRAMS:%=$(O)/bench/%.native.o) $(BELOW_exec:%=$(O)/lib/%.a) -lm
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -o $@ bench/jit.c bench/jit_compile.c $(BENCH_PROGRAMS:%=$(O)/bench/%.native.o) $(BELOW_exec:%=$(O)/lib/%.a) -lm
 .PHONY: bench-jit
 bench-jit: $(O)/bench/jit $(BENCH_PROGRAMS:%=$(O)/bench/%.bpf.o)
 	@$(O)/bench/jit $(O)/bench

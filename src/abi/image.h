@@ -77,7 +77,7 @@ struct line_at {
 	u32 insn;     /* xlated index */
 };
 
-enum { IMAGE_METERED = 1, IMAGE_HOST_CONTEXT = 2 };
+enum { IMAGE_METERED = 1, IMAGE_HOST_CONTEXT = 2, IMAGE_LINES = 4 /* make lines at once */ };
 struct image {
 	u32 id;         /* program id; also its identity in tables of other processes */
 	u32 generation;
@@ -90,7 +90,7 @@ struct image {
 	u32 tail_entry; /* offset at which a tail call enters: frame of the caller is gone, run in place */
 	struct reloc *relocs;
 	u32 relocs_n;
-	struct line_at *lines;
+	struct line_at *lines; /* NULL until somebody asks (exec.h: image_lines) */
 	u32 lines_n;
 	void *decoded;  /* interpreter's form, owned by exec/ */
 };

@@ -11,6 +11,10 @@
 int image_build(const struct xlated *x, u32 flags, bool jit, struct image **out);
 void image_free(struct image *image);
 
+/* Makes sure that image->lines is there: which machine code belongs to which instruction. Lines are twice as large as
+ * code and hardly ever asked for, so they are made when they are, by compiling once more. Not thread safe. 0 or -ENOMEM. */
+int image_lines(struct image *image);
+
 /* Resolves a relocation in one address space. */
 typedef u64 reloc_resolve_fn(void *owner, u16 kind, u16 index, u64 addend);
 /* Copies the code to `to` as it must read when it runs at address `at`. to has code_size bytes. */

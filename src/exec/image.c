@@ -87,6 +87,21 @@ int image_build(const struct xlated *x, u32 flags, bool jit, struct image **out)
 	return 0;
 }
 
+int image_lines(struct image *image) {
+	if (!image->code || image->lines)
+		return 0;
+	struct image again = {.xlated = image->xlated, .flags = image->flags | IMAGE_LINES};
+	const struct jit_machine *m = host_machine();
+	int r = jit_compile(&again, m, m->features());
+	if (!r) {
+		ASSERT(again.code_size == image->code_size && again.lines_n); /* the same input, the same code */
+		image->lines = again.lines, image->lines_n = again.lines_n;
+	}
+	free(again.code);
+	free(again.relocs);
+	return r;
+}
+
 void image_free(struct image *image) {
 	if (!image)
 		return;

@@ -63,7 +63,7 @@ static int give_functions(struct call *c, const struct object_prog *p, struct bp
 	u64 *at = calloc(n + 1, sizeof *at);
 	u32 *len = calloc(n + 1, sizeof *len);
 	u8(*tags)[8] = calloc(n + 1, sizeof *tags);
-	int err = at && len && tags ? 0 : -ENOMEM;
+	int err = at && len && tags ? p->code ? image_lines(p->p.image) : 0 : -ENOMEM;
 	for (u32 i = 0; !err && i < n; i++) {
 		u32 start = p->code ? function_at(image, i) : 0,
 			end = p->code ? i + 1 < n ? function_at(image, i + 1) : image->code_size : 0;
@@ -91,7 +91,7 @@ static int give_lines(struct call *c, const struct object_prog *p, struct bpf_pr
 	u32 size = sizeof(struct bpf_line_info), n = 0;
 	struct bpf_line_info *lines = calloc(p->line_info_n + 1, sizeof *lines);
 	u64 *jited = calloc(p->line_info_n + 1, sizeof *jited);
-	int err = lines && jited ? 0 : -ENOMEM;
+	int err = lines && jited ? p->code ? image_lines(p->p.image) : 0 : -ENOMEM;
 	u32 from = 0; /* into line_info: both are sorted by instruction */
 	for (u32 i = 0, code = 0; !err && image && p->line_info && i < x->n; i++) {
 		const u8 *at = NULL;

@@ -87,11 +87,11 @@ static void build_ldimm64(struct jit *j, const struct bpf_insn *insn, u32 i) {
 		op->code = J_ADDRESS, op->scale = RELOC_MAP_VALUE, op->disp = insn->imm, op->imm = (u32)insn[1].imm;
 		break;
 	case BPF_PSEUDO_FUNC: {
-		s64 t = (s64)i + 1 + insn->imm;
-		if (t < 0 || t >= j->x->n || !j->sub_of[t])
+		s32 sub = sub_at(j, (s64)i + 1 + insn->imm);
+		if (sub < 0)
 			j->error = -EINVAL;
 		else
-			op->code = J_FUNC, op->imm = j->sub_of[t] - 1u;
+			op->code = J_FUNC, op->imm = (u32)sub;
 		break;
 	}
 	default:
@@ -109,7 +109,7 @@ static void build_load(struct jit *j, const struct bpf_insn *insn, u32 i) {
 	op->d = insn->dst_reg, op->b = insn->src_reg, op->disp = insn->off, op->size = size;
 	if (slot != JREG_NONE)
 		op->code = sx ? J_MOVSX : J_MOV, op->a = slot, op->b = JREG_NONE, op->disp = 0, op->wide = sx || size == 8;
-	else if (j->x->facts[i].probe)
+	else if (j->f.probes && j->x->facts[i].probe)
 		op->code = J_PROBE, op->flags = sx ? JF_SIGNED : 0;
 	fold_emit(j, op);
 }
@@ -221,14 +221,14 @@ static void build_call(struct jit *j, const struct bpf_insn *insn, u32 i) {
 	if (insn->src_reg == 0) {
 		build_helper(j, i);
 	} else if (insn->src_reg == BPF_PSEUDO_CALL) {
-		s64 t = (s64)i + 1 + insn->imm;
-		if (t < 0 || t >= j->x->n || !j->sub_of[t]) {
+		s32 sub = sub_at(j, (s64)i + 1 + insn->imm);
+		if (sub < 0) {
 			j->error = -EINVAL;
 			return;
 		}
 		build_meter(j, i);
 		struct jop *op = jop_new(j, J_LOCAL, i);
-		op->d = 0, op->imm = j->sub_of[t] - 1u;
+		op->d = 0, op->imm = (u32)sub;
 		op->flags = j->may_abort[op->imm] ? JF_ABORT : 0;
 		fold_emit(j, op);
 	} else {
@@ -331,11 +331,11 @@ u32 build_block(struct jit *j, u32 block, bool follows) {
 	}
 	scan_live(j, block);
 	for (u32 i = b->start; i < b->end && !j->error; i++) {
-		if (j->mark[i] & MARK_SECOND_SLOT)
+		if (insn_is_second(&j->x->insns[i]))
 			continue;
 		if (j->n > WINDOW - MAX_OPS)
 			build_flush(j, j->live_now);
-		j->live_now = j->live[i];
+		j->live_now = live_after(j, i);
 		build_insn(j, b, i);
 	}
 	u32 next = choose_next(j, block);

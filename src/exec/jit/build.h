@@ -3,14 +3,14 @@
 #define SKEP_JIT_BUILD_H
 #include "exec/jit/jit.h"
 
-enum { PINNED = 255 }; /* uses: somebody outside the window reads it */
+enum { PINNED = 1 << 15 }; /* bit of uses: somebody outside the window reads it. A window has fewer uses than that */
 
 /* A new operation at instruction i, in the place behind the window where it is committed: registers JREG_NONE. */
 static inline struct jop *jop_new(struct jit *j, u8 code, u32 i) {
 	struct jop *op = &j->ops[j->n];
 	ASSERT_DEBUG(j->n <= WINDOW);
 	*op = (struct jop){.code = code, .insn = i, .d = JREG_NONE, .a = JREG_NONE, .b = JREG_NONE, .x = JREG_NONE,
-	                   .live = j->live[i], .wide = true};
+	                   .live = live_after(j, i), .wide = true};
 	return op;
 }
 

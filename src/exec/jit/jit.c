@@ -15,39 +15,68 @@
  *
  * Rules. Only the machine's files know machine registers. Only fold.c removes or changes operations. What an instruction
  * means is in isa/sem.h; test/unit/exec_*.c hold the two together. */
-#include "exec/jit/jit.h"
+#include "exec/jit/build.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { EXTRA_LABELS = 2 }; /* of a function, after those of its blocks: exit with r0 = 0, out of budget */
 
+static int by_start(const void *a, const void *b, void *x) {
+	const struct xlated_subprog *subs = ((const struct xlated *)x)->subprogs;
+	u32 first = subs[*(const u16 *)a].start, second = subs[*(const u16 *)b].start;
+	return (first > second) - (first < second);
+}
+s32 sub_at(const struct jit *j, s64 t) {
+	const struct xlated *x = j->x;
+	u32 low = 0, high = x->subprogs_n;
+	while (low < high) {
+		u32 middle = (low + high) / 2;
+		if (x->subprogs[j->subs[middle]].start < t)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < x->subprogs_n && x->subprogs[j->subs[low]].start == t ? j->subs[low] : -1;
+}
+
 static int jit_init(struct jit *j, const struct image *image, const struct jit_machine *m, u32 features) {
 	const struct xlated *x = image->xlated;
-	memset(j, 0, offsetof(struct jit, ops));
-	j->ops[0] = (struct jop){.uses = 255};
+	memset(j, 0, offsetof(struct jit, live));
+	j->ops[0] = (struct jop){.uses = PINNED};
 	j->x = x, j->m = m, j->flags = image->flags, j->features = features;
-	u64 n = MAX(x->n, 1u);
-	j->block_of = malloc(n * sizeof *j->block_of);
-	j->live = malloc(n * sizeof *j->live);
-	j->regs = malloc(n * sizeof *j->regs);
-	j->mark = calloc(n, 1);
-	j->sub_of = calloc(n, sizeof *j->sub_of);
-	j->may_abort = calloc(MAX(x->subprogs_n, 1u), 1);
 	j->n = 1;
-	bool ok = code_init(&j->code, (u32)MIN(n * 6 + 1024, (u64)1 << 30));
-	return ok && j->block_of && j->live && j->regs && j->mark && j->sub_of && j->may_abort ? 0 : -ENOMEM;
+	/* One instruction in five ends a block, one in four needs a fixup. What is not used is not touched. */
+	u32 words = x->n / 64 + 1, blocks = x->n / 4 + 16, fixups = x->n / 3 + 32;
+	u64 subs = MAX(x->subprogs_n, 1u);
+	u64 size = words * sizeof *j->bits + blocks * sizeof *j->f.blocks + subs * sizeof *j->subs + subs +
+	           fixups * (sizeof(struct fixup) + sizeof(struct label)) + 6 * 64;
+	if (!scratch_init(&j->scratch, size))
+		return -ENOMEM;
+	j->bits = scratch_take(&j->scratch, words, sizeof *j->bits);
+	j->subs = scratch_take(&j->scratch, subs, sizeof *j->subs);
+	j->may_abort = scratch_take(&j->scratch, subs, 1);
+	j->f.blocks = scratch_take(&j->scratch, blocks, sizeof *j->f.blocks);
+	ASSERT(j->bits && j->subs && j->may_abort && j->f.blocks);
+	j->f.blocks_room = blocks;
+	memset(j->bits, 0, words * sizeof *j->bits);
+	memset(j->may_abort, 0, subs);
+	if (!code_init(&j->code, m->code, &j->scratch, (u32)MIN((u64)x->n * 6 + 1024, (u64)1 << 30), fixups))
+		return -ENOMEM;
+	j->code.with_lines = j->flags & IMAGE_LINES;
+	for (u32 s = 0; s < x->subprogs_n; s++)
+		j->subs[s] = (u16)s;
+	if (x->subprogs_n > 1)
+		qsort_r(j->subs, x->subprogs_n, sizeof *j->subs, by_start, (void *)x);
+	return 0;
 }
 
 static void jit_free(struct jit *j) {
-	free(j->block_of);
-	free(j->live);
-	free(j->regs);
-	free(j->mark);
-	free(j->sub_of);
-	free(j->may_abort);
-	vec_free_memory(j->f.blocks);
-	code_free(&j->code);
+	if (j->f.blocks)
+		scratch_give(&j->scratch, j->f.blocks);
+	if (j->code.scratch)
+		code_free(&j->code);
+	free(j->scratch.at);
 }
 
 /* Which subprograms may come back with a status: they test it themselves, or call one that does. Calls go deeper by one
@@ -61,10 +90,8 @@ static void find_aborts(struct jit *j) {
 			bool may = j->flags & IMAGE_METERED;
 			for (u32 i = x->subprogs[s].start; i < x->subprogs[s].end && !may && !j->may_abort[s]; i++) {
 				const struct bpf_insn *insn = &x->insns[i];
-				s64 t = (s64)i + 1 + insn->imm;
-				may = x->facts[i].may_abort || x->facts[i].callback ||
-				      (insn_is_pseudo_call(insn) && t >= 0 && t < x->n && j->sub_of[t] &&
-				       j->may_abort[j->sub_of[t] - 1]);
+				s32 callee = insn_is_pseudo_call(insn) ? sub_at(j, (s64)i + 1 + insn->imm) : -1;
+				may = x->facts[i].may_abort || x->facts[i].callback || (callee >= 0 && j->may_abort[callee]);
 			}
 			changed |= may && !j->may_abort[s];
 			j->may_abort[s] |= may;
@@ -103,12 +130,8 @@ int jit_compile(struct image *image, const struct jit_machine *m, u32 features) 
 		return -ENOMEM;
 	const struct xlated *x = image->xlated;
 	int r = jit_init(j, image, m, features);
-	for (u32 s = 0; s < x->subprogs_n && !r; s++) {
-		if (x->subprogs[s].start >= x->n)
-			r = -EINVAL;
-		else
-			j->sub_of[x->subprogs[s].start] = (u16)(s + 1);
-	}
+	for (u32 s = 0; s < x->subprogs_n && !r; s++)
+		r = x->subprogs[s].start < x->n ? 0 : -EINVAL;
 	if (!r) {
 		find_aborts(j);
 		j->sub_labels = code_labels(&j->code, 2 * x->subprogs_n);
@@ -118,7 +141,7 @@ int jit_compile(struct image *image, const struct jit_machine *m, u32 features) 
 	for (u32 s = 0; s < x->subprogs_n && !r; s++)
 		j->m->callback_entry(j, s);
 	if (!r)
-		r = code_assemble(&j->code, m->code, image, off, 1);
+		r = code_assemble(&j->code, image, off, 1);
 	if (!r) {
 		ASSERT(j->sub_labels == 0);
 		image->entry = image->tail_entry = off[0];

@@ -6,7 +6,7 @@
 #include "exec/jit/code.h"
 #include "exec/jit/jop.h"
 
-enum { NO_BLOCK = 0xffffffff, WINDOW = 192, SLOTS_MAX = JREGS - JREG_SLOT };
+enum { NO_BLOCK = 0xffffffff, WINDOW = 192, SLOTS_MAX = JREGS - JREG_SLOT, BLOCK_MAX = 1024 /* instructions */ };
 
 /* A basic block: instructions [start, end). */
 struct jblock {
@@ -15,6 +15,7 @@ struct jblock {
 	u32 preds;       /* edges into it, the function's entry counted */
 	u16 live_in, uses, defs;
 	bool loop_head, done;
+	u8 visits; /* of the search for loops */
 };
 
 /* What a function needs of the machine, found by the scan. */
@@ -33,9 +34,12 @@ struct jfunc {
 	u32 first_label;  /* of block 0; then EXIT_LABELS more */
 };
 
-/* Registers that an instruction reads and writes. */
-struct insn_use {
-	u16 reads, writes;
+/* What the scan knows of 64 instructions, a bit each. */
+struct insn_bits {
+	u64 leaders;      /* a block starts here */
+	u64 back_targets; /* of a backward jump */
+	u64 frame;        /* loads or stores relative to r10, backward jumps: what choose_slots looks at, targets too */
+	u32 blocks;       /* the block of a leader is this plus the leaders before it in the word */
 };
 
 struct jit_machine;
@@ -44,15 +48,13 @@ struct jit {
 	const struct jit_machine *m;
 	u32 flags;    /* IMAGE_… */
 	u32 features; /* of the machine: what it may emit beyond its base */
+	struct scratch scratch;
 	struct code code;
 	struct jfunc f;
-	u32 *block_of;  /* by instruction: its block, valid at block starts */
-	u16 *live;      /* by instruction: registers live after it, filled a block at a time */
-	struct insn_use *regs; /* by instruction */
-	u8 *mark;       /* by instruction: enum mark bits */
+	struct insn_bits *bits;
 	u8 *may_abort;  /* by subprogram: a call of it needs a test of the status */
 	u32 sub_labels; /* two labels a subprogram: its body, its C-callable entry */
-	u16 *sub_of;    /* by instruction: index + 1 of the subprogram that starts there */
+	u16 *subs;      /* subprograms by their start */
 	u8 home[JREGS]; /* machine registers */
 	u32 frame;      /* machine's frame below the saved registers: [fp + off] is [sp + frame + off] */
 	u16 saved;      /* machine registers saved by the prologue */
@@ -64,16 +66,10 @@ struct jit {
 	u16 memory; /* last operation that may have written memory */
 	u16 live_now; /* registers live after the last instruction built */
 	int error;
-	struct jop ops[WINDOW + 1]; /* [0] stands for every value that is older than the window; not zeroed */
+	u32 live_from;        /* live[0] is of this instruction */
+	u16 live[BLOCK_MAX];  /* registers live after each instruction of a block; not zeroed, nor is what follows */
+	struct jop ops[WINDOW + 1]; /* [0] stands for every value that is older than the window */
 };
-enum mark {
-	MARK_LEADER = 1,
-	MARK_BACK_TARGET = 2, /* of a backward jump */
-	MARK_SECOND_SLOT = 4,
-	MARK_BACK_JUMP = 8,
-	MARK_STACK = 16,      /* loads or stores relative to r10 */
-};
-
 /* A machine: registers, function frames, one operation to code. */
 struct jit_machine {
 	const char *name;
@@ -92,6 +88,16 @@ extern const struct jit_machine jit_x64;
 int scan_function(struct jit *j, u32 subprog);
 /* Fills j->live for the instructions of a block. */
 void scan_live(struct jit *j, u32 block);
+static inline u16 live_after(const struct jit *j, u32 i) {
+	ASSERT(i - j->live_from < BLOCK_MAX);
+	return j->live[i - j->live_from];
+}
+/* The subprogram that starts at instruction t, or -1. */
+s32 sub_at(const struct jit *j, s64 t);
+/* The second slot of a 64-bit immediate. */
+static inline bool insn_is_second(const struct bpf_insn *insn) {
+	return !insn->code;
+}
 /* Index of the last instruction of a block. */
 u32 block_last(const struct jit *j, const struct jblock *b);
 static inline bool insn_is_goto(const struct bpf_insn *insn) {
@@ -122,6 +128,7 @@ u32 meter_cost(const struct xlated *x, u32 i);
 /* Registers read and written by the instruction, as bits; shared by the scan and its tests. */
 void insn_regs(const struct bpf_insn *insn, u16 *reads, u16 *writes);
 
-/* Compiles into image: code, relocs, lines, entry, tail_entry. 0, -ENOMEM, -E2BIG, -EOPNOTSUPP. */
+/* Compiles into image: code, relocs, entry, tail_entry; lines when its flags say IMAGE_LINES. 0, -ENOMEM, -E2BIG,
+ * -EOPNOTSUPP. */
 int jit_compile(struct image *image, const struct jit_machine *m, u32 features);
 #endif

@@ -60,7 +60,7 @@ static inline u8 pred_swap(u8 p) {
 	return swapped[p];
 }
 
-enum { JREG_FP = 10, JREG_SLOT = 11, JREGS = 16, JREG_NONE = 0xff };
+enum { JREG_FP = 10, JREG_SLOT = 11, JREGS = 16, JREG_NONE = 31 /* 1 << it is no register of a set */ };
 enum { JF_IMM = 1, JF_MEM = 2, JF_ABORT = 4, JF_SIGNED = 8, JF_ZEXT = 16 /* the upper half of d is zero */,
        JF_A_ZEXT = 32 /* narrow division: that of a */ };
 
@@ -82,6 +82,8 @@ struct jop {
 	u16 array;  /* J_ARRAY: map */
 	/* Bookkeeping of fold.c: which definition each operand is, how often this one is used, what it replaced. */
 	u16 va, vb, vx, vd, prev;
-	u8 uses;
+	u16 uses;
+	u32 pad[1];
 };
+_Static_assert(sizeof(struct jop) == 64, "found by a shift");
 #endif

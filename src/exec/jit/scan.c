@@ -7,14 +7,21 @@
  *   4  liveness     backward over the blocks until nothing changes. Programs that need more than LIVE_ROUNDS sweeps
  *                   (adversarial nests of backward jumps) get «everything is live», which is always right.
  *
- * All passes are linear in the number of instructions and touch each a few times: about 10 ns together. */
+ * All passes are linear in the number of instructions and look at each three times. What is kept of an instruction is a
+ * few bits (struct insn_bits): registers are looked up again instead, since that is cheaper than fresh memory. A long
+ * block is cut at BLOCK_MAX instructions, so that liveness inside a block needs a small array; the cut costs nothing, as
+ * a block that follows its only predecessor continues its window. */
 #include "exec/jit/jit.h"
 #include "isa/decode.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LIVE_ROUNDS = 12, STACK_UNITS = 128 /* of 4 bytes */, THREAD_HOPS = 8 };
+enum { LIVE_ROUNDS = 12, STACK_UNITS = 128 /* of 4 bytes */, THREAD_HOPS = 8, FACTS_AHEAD = 32 };
+/* Registers that an instruction reads and writes. */
+struct insn_use {
+	u16 reads, writes;
+};
 enum { R1_R5 = 0x3e, ALL_REGS = 0xffff };
 
 /* Accesses to one 4-byte unit of the stack: weight of those that start here, by size, and of everything irregular. */
@@ -38,17 +45,27 @@ static u8 mem_base(const struct bpf_insn *insn) {
 	return BPF_CLASS(insn->code) == BPF_LDX ? insn->src_reg : insn->dst_reg;
 }
 
-/* What the rows of ops.def say of an opcode; a few opcodes (calls, atomics) need a look at the instruction. */
-static const u16 uses_of_code[256] = {
+/* What the rows of ops.def say of an opcode, as masks: all bits or none. A few opcodes need a look at the instruction. */
+struct code_use {
+	u16 reads_dst, reads_src, writes_dst, reads; /* reads: r0, or ODD */
+};
+enum { ODD = 1 << 15 };
+#define MASK(uses, bit) ((uses) & (bit) ? 0xffff : 0)
+#define USE(uses, no_src)                                                                                              \
+	{MASK(uses, READS_DST), (no_src) ? 0 : MASK(uses, READS_SRC), MASK(uses, WRITES_DST), (uses) & READS_R0 ? 1 : 0}
+static const struct code_use uses_of_code[256] = {
 #define ROW_ALU(name, code, sel, group, cpu, operands, text)                                                           \
-	[code] = USE_##operands & ~READS_SRC, [(code) | BPF_X] = USE_##operands,
+	[code] = USE(USE_##operands, true), [(code) | BPF_X] = USE(USE_##operands, false),
 #define ROW_JCC ROW_ALU
-#define ROW_UNARY(name, code, sel, group, cpu, operands, text) [code] = USE_##operands,
+#define ROW_UNARY(name, code, sel, group, cpu, operands, text) [code] = USE(USE_##operands, false),
 #define ROW_LOAD ROW_UNARY
 #define ROW_STORE ROW_UNARY
 #define ROW_EXIT ROW_UNARY
 #define ROW_LDDW ROW_UNARY
 #include "isa/ops.def"
+	[BPF_STX | BPF_ATOMIC | BPF_B] = {.reads = ODD}, [BPF_STX | BPF_ATOMIC | BPF_H] = {.reads = ODD},
+	[BPF_STX | BPF_ATOMIC | BPF_W] = {.reads = ODD}, [BPF_STX | BPF_ATOMIC | BPF_DW] = {.reads = ODD},
+	[BPF_JMP | BPF_CALL] = {.reads = ODD},
 };
 
 static u16 regs_of_atomic(const struct bpf_insn *insn, u16 *writes) {
@@ -62,14 +79,16 @@ static u16 regs_of_atomic(const struct bpf_insn *insn, u16 *writes) {
 }
 
 static inline void regs_of(const struct bpf_insn *insn, u16 *reads, u16 *writes) {
-	u32 uses = uses_of_code[insn->code], d = insn->dst_reg, s = insn->src_reg;
-	STATIC_ASSERT(READS_DST == 1 << 6 && READS_SRC == 1 << 7 && READS_R0 == 1 << 8 && WRITES_DST == 1 << 9, "shifts");
-	*reads = (u16)((uses >> 6 & 1) << d | (uses >> 7 & 1) << s | (uses >> 8 & 1));
-	*writes = (u16)((uses >> 9 & 1) << d);
-	if (unlikely((insn->code & ~BPF_DW) == (BPF_STX | BPF_ATOMIC)))
-		*reads = regs_of_atomic(insn, writes);
-	else if (unlikely(insn->code == (BPF_JMP | BPF_CALL)))
+	struct code_use use = uses_of_code[insn->code];
+	u32 d = 1u << insn->dst_reg, s = 1u << insn->src_reg;
+	*reads = (u16)((d & use.reads_dst) | (s & use.reads_src) | use.reads);
+	*writes = (u16)(d & use.writes_dst);
+	if (likely(!(use.reads & ODD)))
+		return;
+	if (insn->code == (BPF_JMP | BPF_CALL))
 		*reads = R1_R5, *writes = R1_R5 | 1;
+	else
+		*reads = regs_of_atomic(insn, writes);
 }
 
 void insn_regs(const struct bpf_insn *insn, u16 *reads, u16 *writes) {
@@ -109,66 +128,105 @@ static void note_stack(struct jit *j, struct stack_use *use, const struct bpf_in
 		use->irregular[u] = true;
 }
 
-static void note_needs(struct jit *j, const struct bpf_insn *insn, u32 i) {
+static inline struct insn_bits *bits_of(const struct jit *j, u32 i, u64 *bit) {
+	*bit = 1ull << (i & 63);
+	return &j->bits[i >> 6];
+}
+static inline void mark_leader(struct jit *j, u32 i) {
+	u64 bit;
+	bits_of(j, i, &bit)->leaders |= bit;
+}
+static inline bool is_leader(const struct jit *j, u32 i) {
+	return j->bits[i >> 6].leaders >> (i & 63) & 1;
+}
+
+/* Somebody uses r10: a load or store near it, or its value goes elsewhere. */
+static void note_frame(struct jit *j, const struct bpf_insn *insn, u32 i) {
+	u64 bit;
+	struct insn_bits *bits = bits_of(j, i, &bit);
+	if (is_mem(insn) && mem_base(insn) == JREG_FP)
+		bits->frame |= bit;
+	else
+		j->f.frame_escapes = true;
+}
+static void note_store(struct jit *j, const struct bpf_insn *insn) {
 	struct jfunc *f = &j->f;
-	u16 reads, writes;
-	regs_of(insn, &reads, &writes);
-	j->regs[i] = (struct insn_use){reads, writes};
-	f->regs |= reads | writes;
-	if (reads & 1 << JREG_FP && is_mem(insn) && mem_base(insn) == JREG_FP)
-		j->mark[i] |= MARK_STACK;
-	if (j->x->facts[i].probe)
-		f->probes = f->calls_helper = f->uses_run = true;
-	if (reads & 1 << JREG_FP && !(j->mark[i] & MARK_STACK))
-		f->frame_escapes = true;
-	u8 class = BPF_CLASS(insn->code);
-	if (class == BPF_ALU || class == BPF_ALU64 || class == BPF_LDX)
-		return;
-	if (BPF_CLASS(insn->code) == BPF_STX && BPF_MODE(insn->code) == BPF_ATOMIC) {
-		u32 op = insn->imm;
+	u32 op = insn->imm;
+	if (BPF_MODE(insn->code) == BPF_ATOMIC)
 		f->fetch_loops |= op == (BPF_AND | BPF_FETCH) || op == (BPF_OR | BPF_FETCH) || op == (BPF_XOR | BPF_FETCH);
-	}
-	if (BPF_CLASS(insn->code) == BPF_STX && insn->src_reg == JREG_FP)
+	if (insn->src_reg == JREG_FP)
 		f->frame_escapes = true;
-	if (insn->code == (BPF_JMP | BPF_CALL)) {
-		enum call_needs needs = insn->src_reg == 0 ? call_needs(j->x, i) : CALL_NEEDS_CALL;
-		if (insn->src_reg == BPF_PSEUDO_CALL)
-			f->calls_local = true;
-		else
-			f->calls_helper |= needs == CALL_NEEDS_CALL;
-		f->tail_calls |= insn->src_reg == 0 && insn->imm == BPF_FUNC_tail_call;
-		f->uses_run |= needs != CALL_NEEDS_NOTHING;
-	}
+}
+static void note_call(struct jit *j, const struct bpf_insn *insn, u32 i) {
+	struct jfunc *f = &j->f;
+	enum call_needs needs = insn->src_reg == 0 ? call_needs(j->x, i) : CALL_NEEDS_CALL;
+	if (insn->src_reg == BPF_PSEUDO_CALL)
+		f->calls_local = true;
+	else
+		f->calls_helper |= needs == CALL_NEEDS_CALL;
+	f->tail_calls |= insn->src_reg == 0 && insn->imm == BPF_FUNC_tail_call;
+	f->uses_run |= needs != CALL_NEEDS_NOTHING;
+}
+
+static int mark_jump(struct jit *j, const struct bpf_insn *insn, u32 i) {
+	struct jfunc *f = &j->f;
+	u64 bit;
+	if (insn->code == (BPF_JMP | BPF_CALL))
+		note_call(j, insn, i);
 	f->may_goto |= insn->code == (BPF_JMP | BPF_JCOND);
+	bool exit = insn->code == (BPF_JMP | BPF_EXIT);
+	if (!is_jump(insn) && !exit)
+		return 0;
+	if (i + 1 < f->end)
+		mark_leader(j, i + 1);
+	if (exit)
+		return 0;
+	s64 t = jump_target(insn, i);
+	if (t < f->start || t >= f->end)
+		return -EINVAL;
+	mark_leader(j, (u32)t);
+	if (t > i)
+		return 0;
+	struct insn_bits *bits = bits_of(j, i, &bit);
+	bits->frame |= bit;
+	bits = bits_of(j, (u32)t, &bit);
+	bits->frame |= bit, bits->back_targets |= bit;
+	return 0;
 }
 
 static int mark_targets(struct jit *j) {
 	struct jfunc *f = &j->f;
-	j->mark[f->start] |= MARK_LEADER;
-	for (u32 i = f->start; i < f->end; i++) {
-		const struct bpf_insn *insn = &j->x->insns[i];
-		if (insn_is_ldimm64(insn)) {
-			if (i + 1 >= f->end)
-				return -EINVAL;
-			note_needs(j, insn, i);
-			j->mark[++i] |= MARK_SECOND_SLOT;
+	const struct bpf_insn *insns = j->x->insns;
+	const struct insn_facts *facts = j->x->facts;
+	u32 end = f->end;
+	u16 all = 0;
+	int r = 0;
+	mark_leader(j, f->start);
+	for (u32 i = f->start; i < end && !r; i++) {
+		const struct bpf_insn *insn = &insns[i];
+		u16 reads, writes;
+		u8 class = BPF_CLASS(insn->code);
+		__builtin_prefetch(&facts[i + FACTS_AHEAD]); /* only loads look at theirs: too few for the machine to guess */
+		regs_of(insn, &reads, &writes);
+		all |= reads | writes;
+		if (unlikely(reads & 1 << JREG_FP))
+			note_frame(j, insn, i);
+		if (class == BPF_ALU64 || class == BPF_ALU || class == BPF_ST)
 			continue;
-		}
-		note_needs(j, insn, i);
-		bool exit = insn->code == (BPF_JMP | BPF_EXIT);
-		if (!is_jump(insn) && !exit)
-			continue;
-		if (i + 1 < f->end)
-			j->mark[i + 1] |= MARK_LEADER;
-		if (exit)
-			continue;
-		s64 t = jump_target(insn, i);
-		if (t < f->start || t >= f->end)
+		if (class == BPF_LDX) {
+			if (unlikely(facts[i].probe))
+				f->probes = f->calls_helper = f->uses_run = true;
+		} else if (class == BPF_STX) {
+			note_store(j, insn);
+		} else if (class != BPF_LD) {
+			r = mark_jump(j, insn, i);
+		} else if (insn_is_second(insn) || (insn_is_ldimm64(insn) && ++i >= end) ||
+		           (insn_is_ldimm64(insn) && !insn_is_second(insn + 1))) {
 			return -EINVAL;
-		j->mark[t] |= MARK_LEADER | (t <= i ? MARK_BACK_TARGET : 0);
-		j->mark[i] |= t <= i ? MARK_BACK_JUMP : 0;
+		}
 	}
-	return 0;
+	f->regs = all;
+	return r;
 }
 
 /* ---- 2: slots ---- */
@@ -194,6 +252,20 @@ static u32 frame_left(const struct stack_use *use) {
 	return (u32)round_up(4 * (STACK_UNITS - low), 8);
 }
 
+static bool insn_is_backward(const struct bpf_insn *insn) {
+	return jump_target(insn, 0) <= 0;
+}
+/* Those of word w that are this function's. */
+static u64 frame_bits(const struct jit *j, u32 w) {
+	const struct jfunc *f = &j->f;
+	u64 bits = j->bits[w].frame;
+	if (w == f->start / 64)
+		bits &= ~0ull << f->start % 64;
+	if (w == f->end / 64)
+		bits &= (1ull << f->end % 64) - 1;
+	return bits;
+}
+
 static void choose_slots(struct jit *j) {
 	struct jfunc *f = &j->f;
 	if (!(f->regs & 1 << JREG_FP))
@@ -203,16 +275,16 @@ static void choose_slots(struct jit *j) {
 	u32 room = j->m->slots(j);
 	struct stack_use use = {0};
 	u32 depth = 0;
-	for (u32 i = f->start; i < f->end; i++) {
-		if (likely(!(j->mark[i] & (MARK_BACK_TARGET | MARK_STACK | MARK_BACK_JUMP))))
-			continue;
-		if (j->mark[i] & MARK_BACK_TARGET)
-			depth = MIN(depth + 1, 4u);
-		if (j->mark[i] & MARK_STACK)
-			note_stack(j, &use, &j->x->insns[i], 1u << 3 * depth);
-		if (j->mark[i] & MARK_BACK_JUMP && depth)
-			depth--;
-	}
+	for (u32 w = f->start / 64; w <= (f->end - 1) / 64; w++)
+		for (u64 left = frame_bits(j, w); left; left &= left - 1) {
+			const struct bpf_insn *insn = &j->x->insns[w * 64 + (u32)__builtin_ctzll(left)];
+			if (j->bits[w].back_targets & left & -left)
+				depth = MIN(depth + 1, 4u);
+			if (is_mem(insn) && mem_base(insn) == JREG_FP)
+				note_stack(j, &use, insn, 1u << 3 * depth);
+			else if (is_jump(insn) && insn_is_backward(insn) && depth)
+				depth--;
+		}
 	if (f->frame_escapes)
 		return;
 	for (f->slots = 0; f->slots < room; f->slots++) {
@@ -235,55 +307,75 @@ static void choose_slots(struct jit *j) {
 
 /* ---- 3: blocks ---- */
 
-static u32 add_block(struct jit *j, u32 start) {
+static struct jblock *add_block(struct jit *j, u32 start) {
 	struct jfunc *f = &j->f;
+	u64 bit;
+	struct insn_bits *bits = bits_of(j, start, &bit);
 	if (f->blocks_n == f->blocks_room &&
-	    !vec_grow((void **)&f->blocks, &f->blocks_room, f->blocks_n + 1, sizeof *f->blocks))
-		return NO_BLOCK;
-	f->blocks[f->blocks_n] = (struct jblock){.start = start, .taken = NO_BLOCK, .fall = NO_BLOCK};
-	return f->blocks_n++;
+	    !scratch_grow(&j->scratch, (void **)&f->blocks, &f->blocks_room, f->blocks_n + 1, sizeof *f->blocks))
+		return NULL;
+	bits->leaders |= bit; /* of a block that was cut */
+	bits->blocks = f->blocks_n - (u32)__builtin_popcountll(bits->leaders & (bit - 1));
+	struct jblock *b = &f->blocks[f->blocks_n++];
+	*b = (struct jblock){.start = start, .taken = NO_BLOCK, .fall = NO_BLOCK};
+	return b;
+}
+static u32 block_at(const struct jit *j, u32 i) {
+	u64 bit;
+	const struct insn_bits *bits = bits_of(j, i, &bit);
+	ASSERT(bits->leaders & bit);
+	return bits->blocks + (u32)__builtin_popcountll(bits->leaders & (bit - 1));
 }
 
 /* Registers of the instruction, promoted slots included. */
-static inline struct insn_use use_of(const struct jit *j, u32 i) {
-	const struct bpf_insn *insn = &j->x->insns[i];
-	struct insn_use use = j->regs[i];
-	if (likely(!(j->mark[i] & MARK_STACK)))
-		return use;
-	u8 slot = slot_of(j, insn);
+static NOINLINE void slot_use(const struct jit *j, const struct bpf_insn *insn, struct insn_use *use) {
+	u8 slot = is_mem(insn) ? slot_of(j, insn) : (u8)JREG_NONE;
 	if (slot == JREG_NONE)
-		return use;
-	use.reads &= ~(1 << JREG_FP);
+		return;
+	use->reads &= ~(1 << JREG_FP);
 	if (BPF_CLASS(insn->code) == BPF_LDX)
-		use.reads = 1 << slot;
+		use->reads = 1 << slot;
 	else
-		use.writes = 1 << slot;
+		use->writes = 1 << slot;
+}
+static ALWAYS_INLINE struct insn_use use_of(const struct jit *j, const struct bpf_insn *insn) {
+	struct insn_use use;
+	regs_of(insn, &use.reads, &use.writes);
+	if (unlikely(use.reads & 1 << JREG_FP))
+		slot_use(j, insn, &use);
 	return use;
+}
+
+/* The first leader after i, or stop. */
+static u32 next_leader(const struct jit *j, u32 i, u32 stop) {
+	u64 left = j->bits[i >> 6].leaders & ~1ull << (i & 63);
+	u32 word = i >> 6;
+	while (!left && (word + 1) * 64 < stop)
+		left = j->bits[++word].leaders;
+	return left ? MIN(word * 64 + (u32)__builtin_ctzll(left), stop) : stop;
 }
 
 static int make_blocks(struct jit *j) {
 	struct jfunc *f = &j->f;
-	u32 b = NO_BLOCK;
-	for (u32 i = f->start; i < f->end; i++) {
-		if (j->mark[i] & MARK_SECOND_SLOT) {
-			if (j->mark[i] & MARK_LEADER)
-				return -EINVAL;
-			continue;
+	const struct bpf_insn *insns = j->x->insns;
+	for (u32 i = f->start; i < f->end;) {
+		struct jblock *b = add_block(j, i);
+		u32 uses = 0, defs = 0, end = next_leader(j, i, MIN(f->end, i + BLOCK_MAX));
+		if (!b)
+			return -ENOMEM;
+		if (end < f->end && insn_is_second(&insns[end])) {
+			if (is_leader(j, end))
+				return -EINVAL; /* a jump into an immediate */
+			end--; /* the cut would go through one */
 		}
-		if (j->mark[i] & MARK_LEADER) {
-			if (b != NO_BLOCK)
-				f->blocks[b].end = i;
-			b = add_block(j, i);
-			if (b == NO_BLOCK)
-				return -ENOMEM;
-			j->block_of[i] = b;
+		for (; i < end; i++) {
+			struct insn_use use = use_of(j, &insns[i]);
+			uses |= use.reads & ~defs;
+			defs |= use.writes;
 		}
-		struct insn_use use = use_of(j, i);
-		f->blocks[b].uses |= use.reads & ~f->blocks[b].defs;
-		f->blocks[b].defs |= use.writes;
+		b->end = i, b->uses = (u16)uses, b->defs = (u16)defs;
 	}
-	ASSERT(b == f->blocks_n - 1 && f->blocks[0].start == f->start);
-	f->blocks[b].end = f->end;
+	ASSERT(f->blocks_n && f->blocks[0].start == f->start && f->blocks[f->blocks_n - 1].end == f->end);
 	return 0;
 }
 
@@ -297,14 +389,13 @@ static u32 follow(const struct jit *j, u32 t) {
 			break;
 		t = next;
 	}
-	ASSERT(j->mark[t] & MARK_LEADER);
-	return j->block_of[t];
+	return block_at(j, t);
 }
 
 u32 block_last(const struct jit *j, const struct jblock *b) {
 	u32 last = b->end - 1;
 	ASSERT(b->start < b->end);
-	return j->mark[last] & MARK_SECOND_SLOT ? last - 1 : last;
+	return last - insn_is_second(&j->x->insns[last]);
 }
 
 static int make_edges(struct jit *j) {
@@ -331,34 +422,33 @@ static int make_edges(struct jit *j) {
 static int count_preds(struct jit *j) {
 	struct jfunc *f = &j->f;
 	u32 *stack = malloc((u64)f->blocks_n * sizeof *stack), n = 0;
-	u8 *state = calloc(f->blocks_n, 1); /* successors visited; OPEN while on the stack */
-	enum { OPEN = 4 };
-	if (stack && state) {
-		stack[n++] = 0;
-		state[0] = OPEN;
-	}
+	enum { OPEN = 4 }; /* visits: how many successors; OPEN while on the stack */
+	if (!stack)
+		return -ENOMEM;
+	stack[n++] = 0;
+	f->blocks[0].visits = OPEN;
 	while (n) {
-		u32 i = stack[n - 1], k = state[i]++ & 3;
+		struct jblock *b = &f->blocks[stack[n - 1]];
+		u32 k = b->visits++ & 3;
 		if (k == 2) {
-			state[i] = 3; /* visited, closed */
+			b->visits = 3; /* visited, closed */
 			n--;
 			continue;
 		}
-		u32 to = k ? f->blocks[i].taken : f->blocks[i].fall;
-		if (to == NO_BLOCK)
+		u32 at = k ? b->taken : b->fall;
+		if (at == NO_BLOCK)
 			continue;
-		ASSERT(to < f->blocks_n);
-		f->blocks[to].preds++;
-		f->blocks[to].loop_head |= (state[to] & OPEN) != 0;
-		if (!state[to]) {
+		ASSERT(at < f->blocks_n);
+		struct jblock *to = &f->blocks[at];
+		to->preds++;
+		to->loop_head |= (to->visits & OPEN) != 0;
+		if (!to->visits) {
 			ASSERT(n < f->blocks_n);
-			state[to] = OPEN, stack[n++] = to;
+			to->visits = OPEN, stack[n++] = at;
 		}
 	}
-	int r = stack && state ? 0 : -ENOMEM;
 	free(stack);
-	free(state);
-	return r;
+	return 0;
 }
 
 /* ---- 4: liveness ---- */
@@ -390,12 +480,13 @@ static void block_liveness(struct jit *j) {
 
 void scan_live(struct jit *j, u32 block) {
 	const struct jblock *b = &j->f.blocks[block];
-	u16 live = live_out(&j->f, b);
-	for (u32 i = b->end; i-- > b->start;) {
-		j->live[i] = live;
-		if (j->mark[i] & MARK_SECOND_SLOT)
-			continue;
-		struct insn_use use = use_of(j, i);
+	const struct bpf_insn *insns = j->x->insns + b->start;
+	u16 live = live_out(&j->f, b), *to = j->live;
+	ASSERT(b->end - b->start <= BLOCK_MAX);
+	j->live_from = b->start;
+	for (u32 i = b->end - b->start; i-- > 0;) {
+		to[i] = live;
+		struct insn_use use = use_of(j, &insns[i]); /* second slots read and write nothing */
 		live = (live & ~use.writes) | use.reads;
 	}
 	ASSERT((live & ~b->live_in) == 0); /* as block_liveness found it */

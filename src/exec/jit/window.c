@@ -54,19 +54,16 @@ static inline void use(struct jit *j, u8 r) {
 	struct jop *def = &j->ops[v];
 	j->read_at[r] = (u16)(j->n - 1);
 	ASSERT(!v || def->code != J_NOP); /* what was dropped as dead is not read */
-	if (def->uses < PINNED - 1)
-		def->uses++;
-	else
-		def->uses = PINNED;
+	def->uses++;
 }
 static void pin(struct jit *j, u8 r) {
-	j->ops[j->def[r]].uses = PINNED;
+	j->ops[j->def[r]].uses |= PINNED;
 	j->read_at[r] = (u16)(j->n - 1);
 }
 
 static void drop_use(struct jit *j, u16 v) {
 	struct jop *def = &j->ops[v];
-	if (!v || def->uses == PINNED)
+	if (!v || def->uses >= PINNED)
 		return;
 	ASSERT(def->uses > 0);
 	if (--def->uses == 0 && def->d != JREG_NONE && j->def[def->d] != v && is_removable(def))
@@ -137,9 +134,8 @@ static void commit_implicit(struct jit *j, const struct jop *op) {
 		live = j->f.blocks[op->target].live_in;
 	else if (op->code == J_EXIT || (op->code == J_ATOMIC && op->imm == BPF_CMPXCHG))
 		live = 1;
-	for (u8 r = 0; live; r++, live >>= 1)
-		if (live & 1)
-			pin(j, r);
+	for (u32 left = live; left; left &= left - 1)
+		pin(j, (u8)__builtin_ctz(left));
 }
 
 void window_commit(struct jit *j, struct jop *op) {
@@ -214,15 +210,15 @@ void window_invert(struct jit *j, u32 target) {
 	commit_implicit(j, op);
 }
 
-/* What is live before op, given what is live after it. */
-static u16 live_before(const struct jit *j, const struct jop *op, u16 live) {
+/* What is live before op, given what is live after it: operations that read more than their operands. */
+static u32 live_before(const struct jit *j, const struct jop *op, u32 live) {
 	switch (op->code) {
 	case J_CALL:
 	case J_LOCAL:
 	case J_TAIL:
-		return (live & ~0x3f) | 0x3e;
+		return (live & ~0x3fu) | 0x3e;
 	case J_ARRAY:
-		live &= ~0x3f;
+		live &= ~0x3fu;
 		break;
 	case J_EXIT:
 		return 1;
@@ -233,35 +229,32 @@ static u16 live_before(const struct jit *j, const struct jop *op, u16 live) {
 		live |= j->f.blocks[op->target].live_in;
 		break;
 	}
-	if (op->d != JREG_NONE && op->code != J_SELECT)
-		live &= ~(1 << op->d);
+	live &= ~(1u << op->d);
 	if (op->code == J_ATOMIC && op->imm == BPF_CMPXCHG)
 		live |= 1;
-	if (op->a != JREG_NONE)
-		live |= 1 << op->a;
-	if (op->b != JREG_NONE)
-		live |= 1 << op->b;
-	if (op->x != JREG_NONE)
-		live |= 1 << op->x;
-	return live;
+	return live | 1u << op->a | 1u << op->b | 1u << op->x;
 }
 
 /* The rules make registers live longer than the bytecode says; the machine needs to know what it may clobber. */
-static void machine_liveness(struct jit *j, u16 live) {
+static void machine_liveness(struct jit *j, u32 live) {
 	for (u32 i = j->n; i-- > 1;) {
 		struct jop *op = &j->ops[i];
-		op->live = live;
-		if (op->code != J_NOP)
+		op->live = (u16)live;
+		if (op->code == J_NOP)
+			continue;
+		if (props[op->code] & (PROP_CALL | PROP_IMPLICIT))
 			live = live_before(j, op, live);
+		else /* JREG_NONE is beyond the registers; a select leaves its d live */
+			live = (live & ~(1u << (op->code == J_SELECT ? JREG_NONE : op->d))) | 1u << op->a | 1u << op->b | 1u << op->x;
 	}
 }
 
 /* Everything that is left becomes machine code. live: registers read afterwards. */
 void build_flush(struct jit *j, u16 live) {
 	for (u32 round = 0; round < 2; round++) /* what a dead one used may be dead now */
-		for (u8 r = 0; r < JREGS; r++)
-			if (!(live >> r & 1))
-				kill(j, r);
+		for (u32 left = ~(u32)live & ((1u << JREGS) - 1); left; left &= left - 1)
+			if (j->def[__builtin_ctz(left)])
+				kill(j, (u8)__builtin_ctz(left));
 	ASSERT(j->n >= 1 && j->n <= WINDOW + 1);
 	machine_liveness(j, live);
 	for (u32 i = 1; i < j->n; i++) {

@@ -32,8 +32,15 @@ static const u8 homes[JREG_FP + 1] = {RAX, RDI, RSI, RDX, RCX, R8, RBX, R13, R14
 static const u8 callee_saved[] = {RBX, RBP, R12, R13, R14, R15};
 enum { MAX_LOOPS = 8 << 20 /* iterations of a may_goto loop in one frame, as in the kernel */ };
 
+/* Asked once: in a virtual machine cpuid leaves the guest, and takes ten times as long as compiling a small program. The
+ * answer is a constant of the machine, so it does not matter who of several threads stores it. */
 static u32 features(void) {
-	u32 f = 0;
+	enum { ASKED = 1u << 31 };
+	static u32 answer;
+	u32 f = READ_ONCE(answer);
+	if (likely(f & ASKED))
+		return f & ~ASKED;
+	f = 0;
 #if defined(__x86_64__)
 	u32 a, b, c, d;
 	if (__get_cpuid_count(7, 0, &a, &b, &c, &d) && b & bit_BMI2)
@@ -41,6 +48,7 @@ static u32 features(void) {
 	if (__get_cpuid(1, &a, &b, &c, &d) && c & bit_MOVBE)
 		f |= X64_MOVBE;
 #endif
+	WRITE_ONCE(answer, f | ASKED);
 	return f;
 }
 
