@@ -1,14 +1,17 @@
-/* Map operations and helpers, in ns per operation, called as the JIT calls them: out of line, six arguments.
+/* Map operations and helpers, in ns per operation, beside the running kernel's.
  *
- * The method is that of the published kernel figures: 64 operations in a loop with keys from a 64-bit LCG whose seed is
- * carried on, the loop's own cost subtracted; key 4 bytes and value 8 unless said; maps half full; 41 samples of 300
- * runs each, the first not counted; p5, median and p90. The best of a few calls is what the machine can do: the large maps
- * live in the third-level cache, which it may share with others.
+ * skep's are called as the JIT calls them: out of line, six arguments; the kernel's from a program under
+ * BPF_PROG_TEST_RUN (map_kernel.c), sample by sample in turn. 64 operations in a loop with keys from a 64-bit LCG whose
+ * seed is carried on, the loop's own cost subtracted on both sides; key 4 bytes and value 8 unless said; maps half full;
+ * 41 samples of 300 runs each, the first not counted; p5, median and p90. The best of a few calls is what the machine
+ * can do: the large maps live in memory and in the third-level cache, which it may share with others. The kernel looks
+ * arrays up inline; so does skep's JIT (array lookups here are the call that it does not make).
  *
  *   make bench-map        or  build/bench/map [part of a row's name] */
 #include "helper/helper.h"
 #include "map/ops.h"
 #include "map/ringbuf.h"
+#include "map_kernel.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,51 +21,50 @@
 
 enum { OPS = 64, REPEAT = 300, SAMPLES = 41 };
 
-enum kind { LOOP, LOOKUP, MISS, UPDATE, CHURN, RING, OUTPUT, CALL, READ };
 struct row {
 	const char *name;
 	enum kind kind;
 	u32 type, key, value, entries;
 	dataplane_fn *lookup, *update;
-	double kernel; /* published median, 0 = none */
+	u32 helper; /* CALL: its number */
 	struct map *map;
-	double ns[SAMPLES];
+	struct kernel_row kernel;
+	double ns[SAMPLES], kernel_ns[SAMPLES];
 };
 #define H BPF_MAP_TYPE_HASH
 #define PH BPF_MAP_TYPE_PERCPU_HASH
 static struct row rows[] = {
     {"loop", LOOP},
-    {"array[1024] lookup", LOOKUP, BPF_MAP_TYPE_ARRAY, 4, 8, 1024, array_map_lookup_elem, array_map_update_elem, 0.17},
-    {"array[1024] update", UPDATE, BPF_MAP_TYPE_ARRAY, 4, 8, 1024, array_map_lookup_elem, array_map_update_elem, 28.2},
+    {"array[1024] lookup", LOOKUP, BPF_MAP_TYPE_ARRAY, 4, 8, 1024, array_map_lookup_elem, array_map_update_elem},
+    {"array[1024] update", UPDATE, BPF_MAP_TYPE_ARRAY, 4, 8, 1024, array_map_lookup_elem, array_map_update_elem},
     {"percpu_array[1024] lookup", LOOKUP, BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, 1024, percpu_array_map_lookup_elem,
      percpu_array_map_update_elem, 0.19},
-    {"hash[512] lookup", LOOKUP, H, 4, 8, 512, htab_map_lookup_elem_4, htab_map_update_elem, 33.2},
-    {"hash[8192] lookup", LOOKUP, H, 4, 8, 8192, htab_map_lookup_elem_4, htab_map_update_elem, 35.1},
-    {"hash[8192] lookup 50% miss", MISS, H, 4, 8, 8192, htab_map_lookup_elem_4, htab_map_update_elem, 39.0},
-    {"hash[8192] lookup, generic", LOOKUP, H, 4, 8, 8192, helper_map_lookup_elem, htab_map_update_elem, 35.1},
-    {"hash[524288] lookup", LOOKUP, H, 4, 8, 524288, htab_map_lookup_elem_4, htab_map_update_elem, 134},
-    {"hash[8192] key8 lookup", LOOKUP, H, 8, 8, 8192, htab_map_lookup_elem_8, htab_map_update_elem, 0},
-    {"hash[8192] key16 lookup", LOOKUP, H, 16, 8, 8192, htab_map_lookup_elem_16, htab_map_update_elem, 34.2},
-    {"hash[8192] key64 lookup", LOOKUP, H, 64, 8, 8192, htab_map_lookup_elem, htab_map_update_elem, 54.3},
-    {"hash[512] update", UPDATE, H, 4, 8, 512, htab_map_lookup_elem_4, htab_map_update_elem, 108},
-    {"hash[8192] update", UPDATE, H, 4, 8, 8192, htab_map_lookup_elem_4, htab_map_update_elem, 111},
-    {"hash[524288] update", UPDATE, H, 4, 8, 524288, htab_map_lookup_elem_4, htab_map_update_elem, 371},
-    {"hash[8192] delete+insert", CHURN, H, 4, 8, 8192, htab_map_lookup_elem_4, htab_map_update_elem, 210},
-    {"hash[524288] delete+insert", CHURN, H, 4, 8, 524288, htab_map_lookup_elem_4, htab_map_update_elem, 477},
-    {"percpu_hash[8192] lookup", LOOKUP, PH, 4, 8, 8192, htab_percpu_map_lookup_elem, htab_percpu_map_update_elem, 33.2},
-    {"percpu_hash[8192] update", UPDATE, PH, 4, 8, 8192, htab_percpu_map_lookup_elem, htab_percpu_map_update_elem, 79.9},
-    {"percpu_hash[8192] delete+insert", CHURN, PH, 4, 8, 8192, htab_percpu_map_lookup_elem, htab_percpu_map_update_elem,
-     242},
-    {"ringbuf reserve+submit 16B", RING, BPF_MAP_TYPE_RINGBUF, 0, 16, 1 << 20, NULL, NULL, 24.1},
-    {"ringbuf reserve+submit 128B", RING, BPF_MAP_TYPE_RINGBUF, 0, 128, 1 << 20, NULL, NULL, 25.0},
-    {"ringbuf output 16B", OUTPUT, BPF_MAP_TYPE_RINGBUF, 0, 16, 1 << 20, NULL, NULL, 34.7},
-    {"ringbuf output 128B", OUTPUT, BPF_MAP_TYPE_RINGBUF, 0, 128, 1 << 20, NULL, NULL, 66.8},
-    {"ktime_get_ns", CALL, 0, 0, 0, 0, helper_ktime_get_ns, NULL, 32.5},
-    {"get_prandom_u32", CALL, 0, 0, 0, 0, helper_get_prandom_u32, NULL, 17.0},
-    {"get_current_pid_tgid", CALL, 0, 0, 0, 0, helper_get_current_pid_tgid, NULL, 7.8},
-    {"probe_read_user 8B, asked", READ, 0, 0, 8, 0, helper_probe_read_user, NULL, 0},
-    {"probe_read_user 8B, stack", READ, 0, 0, 0, 0, helper_probe_read_user, NULL, 0},
-    {"probe_read_user_str, asked", READ, 0, 0, 64, 0, helper_probe_read_user_str, NULL, 0},
+    {"hash[512] lookup", LOOKUP, H, 4, 8, 512, htab_map_lookup_elem_4, htab_map_update_elem},
+    {"hash[8192] lookup", LOOKUP, H, 4, 8, 8192, htab_map_lookup_elem_4, htab_map_update_elem},
+    {"hash[8192] lookup 50% miss", MISS, H, 4, 8, 8192, htab_map_lookup_elem_4, htab_map_update_elem},
+    {"hash[8192] lookup, generic", LOOKUP, H, 4, 8, 8192, helper_map_lookup_elem, htab_map_update_elem},
+    {"hash[524288] lookup", LOOKUP, H, 4, 8, 524288, htab_map_lookup_elem_4, htab_map_update_elem},
+    {"hash[8192] key8 lookup", LOOKUP, H, 8, 8, 8192, htab_map_lookup_elem_8, htab_map_update_elem},
+    {"hash[8192] key16 lookup", LOOKUP, H, 16, 8, 8192, htab_map_lookup_elem_16, htab_map_update_elem},
+    {"hash[8192] key64 lookup", LOOKUP, H, 64, 8, 8192, htab_map_lookup_elem, htab_map_update_elem},
+    {"hash[512] update", UPDATE, H, 4, 8, 512, htab_map_lookup_elem_4, htab_map_update_elem},
+    {"hash[8192] update", UPDATE, H, 4, 8, 8192, htab_map_lookup_elem_4, htab_map_update_elem},
+    {"hash[524288] update", UPDATE, H, 4, 8, 524288, htab_map_lookup_elem_4, htab_map_update_elem},
+    {"hash[8192] delete+insert", CHURN, H, 4, 8, 8192, htab_map_lookup_elem_4, htab_map_update_elem},
+    {"hash[524288] delete+insert", CHURN, H, 4, 8, 524288, htab_map_lookup_elem_4, htab_map_update_elem},
+    {"percpu_hash[8192] lookup", LOOKUP, PH, 4, 8, 8192, htab_percpu_map_lookup_elem, htab_percpu_map_update_elem},
+    {"percpu_hash[8192] update", UPDATE, PH, 4, 8, 8192, htab_percpu_map_lookup_elem, htab_percpu_map_update_elem},
+    {"percpu_hash[8192] delete+insert", CHURN, PH, 4, 8, 8192, htab_percpu_map_lookup_elem, htab_percpu_map_update_elem},
+    {"ringbuf reserve+submit 16B", RING, BPF_MAP_TYPE_RINGBUF, 0, 16, 1 << 20, NULL, NULL},
+    {"ringbuf reserve+submit 128B", RING, BPF_MAP_TYPE_RINGBUF, 0, 128, 1 << 20, NULL, NULL},
+    {"ringbuf output 16B", OUTPUT, BPF_MAP_TYPE_RINGBUF, 0, 16, 1 << 20, NULL, NULL},
+    {"ringbuf output 128B", OUTPUT, BPF_MAP_TYPE_RINGBUF, 0, 128, 1 << 20, NULL, NULL},
+    {"ktime_get_ns", CALL, 0, 0, 0, 0, helper_ktime_get_ns, NULL, BPF_FUNC_ktime_get_ns},
+    {"get_prandom_u32", CALL, 0, 0, 0, 0, helper_get_prandom_u32, NULL, BPF_FUNC_get_prandom_u32},
+    {"get_current_pid_tgid", CALL, 0, 0, 0, 0, helper_get_current_pid_tgid, NULL, BPF_FUNC_get_current_pid_tgid},
+    {"probe_read_user 8B, asked", READ, 0, 0, 8, 0, helper_probe_read_user, NULL},
+    {"probe_read_user 8B, stack", READ, 0, 0, 0, 0, helper_probe_read_user, NULL},
+    {"probe_read_user_str, asked", READ, 0, 0, 64, 0, helper_probe_read_user_str, NULL},
 };
 
 static int vdso_gettime(int clock, void *to) {
@@ -167,40 +169,47 @@ static int compare(const void *a, const void *b) {
 	double x = *(const double *)a, y = *(const double *)b;
 	return x < y ? -1 : x > y;
 }
-int main(int argc, char **argv) {
+static void sample(struct row *r, u32 s) {
 	static volatile u64 sink;
-	u32 n = ARRAY_SIZE(rows);
-	for (u32 i = 0; i < n; i++)
-		prepare(&rows[i]);
-	for (u32 i = 0; i < n; i++) {
-		struct row *r = &rows[i];
-		if (i && argc > 1 && !strstr(r->name, argv[1]))
-			continue;
-		u32 repeat = r->kind == READ && r->value ? REPEAT / 10 : REPEAT;
-		struct skep_run run = {.env = &env, .task = &task};
-		for (u32 s = 0; s <= SAMPLES; s++) {
-			double start = now_ns();
-			for (u32 k = 0; k < repeat; k++) {
-				sink += run_once(r, &run);
-				if (r->kind == RING || r->kind == OUTPUT) /* the consumer has read everything */
-					*ring_consumer(r->map) = *ring_producer(r->map);
-			}
-			if (s)
-				r->ns[s - 1] = (now_ns() - start) / repeat / OPS;
-		}
+	u32 repeat = r->kind == READ && r->value ? REPEAT / 10 : REPEAT;
+	struct skep_run run = {.env = &env, .task = &task};
+	double start = now_ns();
+	for (u32 k = 0; k < repeat; k++) {
+		sink += run_once(r, &run);
+		if (r->kind == RING || r->kind == OUTPUT) /* the consumer has read everything */
+			*ring_consumer(r->map) = *ring_producer(r->map);
 	}
-	qsort(rows[0].ns, SAMPLES, sizeof(double), compare);
-	double loop = rows[0].ns[SAMPLES / 2];
-	printf("%-34s %8s %8s %8s   %s\n", "ns per operation, loop subtracted", "p5", "median", "p90", "kernel, published");
-	for (u32 i = 0; i < n; i++) {
+	double ns = (now_ns() - start) / repeat / OPS, kernel = kernel_run(&r->kernel, REPEAT) / OPS;
+	if (s)
+		r->ns[s - 1] = ns, r->kernel_ns[s - 1] = kernel;
+}
+static void print(double *ns, double net) {
+	if (ns[0] < 0)
+		printf(" | %8s %8s %8s", "-", "-", "-");
+	else
+		printf(" | %8.2f %8.2f %8.2f", ns[SAMPLES / 20] - net, ns[SAMPLES / 2] - net, ns[SAMPLES * 9 / 10] - net);
+}
+int main(int argc, char **argv) {
+	double loop = 0, kernel_loop = 0;
+	printf("%-34s | %-26s | %-26s\n%-34s", "ns per operation, loop subtracted", "skep", "this machine's kernel", "");
+	printf(" | %8s %8s %8s | %8s %8s %8s\n", "p5", "median", "p90", "p5", "median", "p90");
+	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct row *r = &rows[i];
 		if (i && argc > 1 && !strstr(r->name, argv[1]))
 			continue;
+		prepare(r);
+		kernel_prepare(&r->kernel, r->kind, r->type, r->key, r->value, r->entries, r->helper, OPS);
+		for (u32 s = 0; s <= SAMPLES; s++)
+			sample(r, s);
 		qsort(r->ns, SAMPLES, sizeof(double), compare);
-		double net = i ? loop : 0;
-		printf("%-34s %8.2f %8.2f %8.2f   ", r->name, r->ns[SAMPLES / 20] - net, r->ns[SAMPLES / 2] - net,
-		       r->ns[SAMPLES * 9 / 10] - net);
-		printf(r->kernel ? "%.1f\n" : "\n", r->kernel);
+		qsort(r->kernel_ns, SAMPLES, sizeof(double), compare);
+		printf("%-34s", r->name);
+		print(r->ns, loop);
+		print(r->kernel_ns, kernel_loop);
+		printf("\n");
+		fflush(stdout);
+		if (!i)
+			loop = r->ns[SAMPLES / 2], kernel_loop = MAX(r->kernel_ns[SAMPLES / 2], 0.0);
 	}
 	return 0;
 }

@@ -530,9 +530,36 @@ static ALWAYS_INLINE bool replace(const struct map *map, const u8 *at, const u8 
 	       : map->key_size == 8 ? replace_fast(map, at, 8, value, cpu)
 	                            : replace_fast(map, at, map->key_size, value, cpu);
 }
-static ALWAYS_INLINE u64 lookup_plain(u64 map, u64 key, u32 key_size) {
-	u32 i = lookup((const struct map *)map, (const u8 *)key, key_size);
-	return i ? (u64)htab_elem((const struct map *)map, i)->key + round_up(key_size, 8) : 0;
+static NOINLINE u64 lookup_slowly(const struct map *map, const u8 *at) {
+	struct htab_place place;
+	return find_slowly(map, at, &place) ? (u64)htab_value(map, place.i, map->key_size, 0) : 0;
+}
+/* The same search as in find_fast, for the commonest of all calls. A lookup in a large map is two cache misses, which
+ * overlap, and those of the following lookups overlap with them if they are near enough: so what counts is how few
+ * instructions there are, and that none waits. Everything rare is a tail call, so there is no frame. */
+static ALWAYS_INLINE u64 lookup_plain(u64 r1, u64 r2, u32 key_size) {
+	const struct map *map = (const struct map *)r1;
+	struct htab_key key = htab_key((const u8 *)r2, key_size);
+	u64 hash = htab_hash(&key, map->seed), home = hash & map->index_mask, elem_size = map->elem_size;
+	u64 *bucket = (u64 *)(map->area + home * (HTAB_WORDS * sizeof(u64)) + HTAB_HEADER_SIZE);
+	u8 *elems = map->area + map->off[HASH_ELEMS], *near = elems + home * elem_size * HTAB_NEAR;
+	__builtin_prefetch(near);
+	__builtin_prefetch(near + 64);
+	u64 control = load_acquire(bucket); /* first: what leaves it then is in a slot by then */
+	u64 match = htab_match(load_acquire(&bucket[HTAB_TAGS]), hash);
+	if (likely(match)) {
+		u64 *slot = htab_matched(bucket, match), word = load_acquire(slot);
+		u32 i = htab_index(word) - 1;
+		u8 *elem = elems + i * elem_size;
+		if (likely(i < map->max_entries) && likely(htab_key_equal(&key, elem + HTAB_HEADER))) {
+			__atomic_thread_fence(__ATOMIC_ACQUIRE); /* the same word before and after: it was this element's key */
+			if (likely(READ_ONCE(*slot) == word))
+				return (u64)elem + HTAB_HEADER + round_up(key_size, 8);
+		}
+	}
+	if (likely(!(match & (match - 1))) && likely(!(control & HTAB_ELSEWHERE)))
+		return 0;
+	return lookup_slowly(map, (const u8 *)r2);
 }
 u64 htab_map_lookup_elem(DP_ARGS) {
 	return lookup_plain(r1, r2, ((const struct map *)r1)->key_size);

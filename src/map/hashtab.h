@@ -170,7 +170,8 @@ static ALWAYS_INLINE u64 htab_match(u64 tags, u64 hash) {
 	return (differ - 0x010101010101ull) & ~differ & 0x808080808080ull;
 }
 static ALWAYS_INLINE u64 *htab_matched(u64 *bucket, u64 match) {
-	return bucket + HTAB_FIRST + (__builtin_ctzll(match) >> 3);
+	u64 bit = (u32)__builtin_ctzll(match); /* 8 s + 7, and a slot has eight bytes */
+	return (u64 *)((u8 *)bucket + (HTAB_FIRST * sizeof(u64) - 7) + bit);
 }
 
 /* Where a key is. */
