@@ -7,9 +7,10 @@
  *
  *   tier 1   jit_compile: bytecode to relocatable machine code
  *   image    image_build: a copy of the program, the interpreter's form and tier 1
- *   mapped   what the runtime does then: a memfd, two mappings, relocation (W^X: no page is both) */
+ *   mapped   what the runtime does then: relocation, a memfd, one mapping (W^X: no page is both) */
 #include "jit_compile.h"
 #include "abi/map_facts.h"
+#include "base/large.h"
 #include "exec/jit/jit.h"
 #include <errno.h>
 #include <stdio.h>
@@ -78,12 +79,14 @@ static void build_once(struct large *l) {
 static void map_once(const struct image *image) {
 	u64 size = round_up(image->code_size, 4096);
 	int fd = memfd_create("code", MFD_CLOEXEC);
-	if (fd < 0 || ftruncate(fd, (off_t)size))
+	u8 *copy = large_alloc(image->code_size);
+	if (fd < 0 || ftruncate(fd, (off_t)size) || !copy)
 		abort();
 	u8 *rx = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
-	u8 *rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	image_relocate(image, rw, (u64)rx, resolve, NULL);
-	munmap(rw, size);
+	image_relocate(image, copy, (u64)rx, resolve, NULL);
+	if (pwrite(fd, copy, image->code_size, 0) != image->code_size)
+		abort();
+	free(copy);
 	close(fd);
 	munmap(rx, size);
 }

@@ -21,7 +21,13 @@
  * it. So that the value before cannot equal the value after, headers carry the lap.
  *
  * Commit clears the busy bit. Records of the dead stay busy and hold up the consumer until map_ops.check discards them: the
- * header names the participant. Nobody is woken: a system call could be forbidden where programs run; consumers poll.
+ * header names the participant.
+ *
+ * Nobody is woken; consumers poll, and the wake-up flags of submit and output are accepted and mean nothing. A waiter could
+ * announce itself beside the last reservation, where looking costs a producer one load of a line it has. But producers
+ * under a seccomp filter may not make the call (RUN_NO_SYSCALLS) and dead ones do not, so a consumer must wake up by
+ * itself anyway; and the consumers there are wait for more than a ring (a command's end, requests), in epoll, where a
+ * futex cannot be. Who adds it: the word goes into the area, commit needs the map (run_held has it), the time limit stays.
  *
  * Hostile areas: positions are masked and sizes bounded by the descriptor; records lie in the two halves whatever the
  * words hold.
