@@ -1,9 +1,15 @@
 /* Constants that kernel headers define as macros, which vmlinux.h therefore lacks: in bcc they come with nearly every
  * header. They are the system's own, from linux-libc-dev; its structures, which vmlinux.h has in the kernel's form, get
- * names that nobody uses. */
+ * names that nobody uses, and so do those of its types that the vmlinux.h of another kernel may lack. */
 #ifndef SKEP_BCC_CONSTANTS_H
 #define SKEP_BCC_CONSTANTS_H
 
+typedef int bcc_unused_pid_t;
+typedef long bcc_unused_off_t;
+typedef long long bcc_unused_loff_t;
+#define __kernel_pid_t bcc_unused_pid_t
+#define __kernel_off_t bcc_unused_off_t
+#define __kernel_loff_t bcc_unused_loff_t
 #define flock bcc_unused_flock
 #define flock64 bcc_unused_flock64
 #define f_owner_ex bcc_unused_f_owner_ex
@@ -23,6 +29,9 @@
 #include <linux/limits.h>
 #include <linux/stat.h>
 #endif
+#undef __kernel_pid_t
+#undef __kernel_off_t
+#undef __kernel_loff_t
 #undef flock
 #undef flock64
 #undef f_owner_ex
