@@ -1,4 +1,5 @@
-/* Options of a verb, by the rows of cmd.def. Options and words may be mixed; -- ends both. */
+/* Options of a verb, by the rows of cmd.def. Options and words may be mixed; -- ends the options: what follows is the
+ * command of a verb that takes one, and words for the others. */
 #include "cli/cli.h"
 #include "cli/out/out.h"
 #include <errno.h>
@@ -27,6 +28,19 @@ static const struct option_row *find_row(const char *verb, const char *name, siz
 	return NULL;
 }
 
+static bool takes_command(const char *verb) {
+	static const struct {
+		const char *verb, *arguments;
+	} verbs[] = {
+#define VERB(name, arguments, summary, examples) {#name, arguments},
+#include "cli/cmd.def"
+	};
+	for (u32 i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (!strcmp(verbs[i].verb, verb))
+			return strstr(verbs[i].arguments, "-- COMMAND") != NULL;
+	return false;
+}
+
 static int unknown_option(struct cli *cli, const char *word) {
 	const char *names[ARRAY_SIZE(rows)];
 	u32 n = 0;
@@ -38,21 +52,25 @@ static int unknown_option(struct cli *cli, const char *word) {
 	if (near)
 		snprintf(hint, sizeof hint, "did you mean --%s", near);
 	else
-		snprintf(hint, sizeof hint, "skep help %s lists the options", cli->verb);
-	return cli_error(cli, hint, "%s has no option %s", cli->verb, word);
+		snprintf(hint, sizeof hint, "skep help%s%s lists the options", cli->verb[0] ? " " : "", cli->verb);
+	return cli_error(cli, hint, "%s has no option %s", cli->verb[0] ? cli->verb : "skep", word);
+}
+
+static int take_everywhere(struct cli *cli, const struct option_row *r, const char *value) {
+	if (!strcmp(r->long_name, "json"))
+		cli->json = true;
+	else if (!strcmp(r->long_name, "pretty"))
+		cli->json = cli->pretty = true;
+	else if (!strcmp(r->long_name, "debug"))
+		cli->debug = true;
+	else if (!strcmp(r->long_name, "color") && !out_color_choose(value))
+		return cli_error(cli, "auto, always or never", "--color: '%s' is none of its values", value);
+	return EXIT_YES;
 }
 
 static int take(struct cli *cli, struct arguments *out, const struct option_row *r, const char *value) {
-	if (!r->verb[0]) {
-		if (!strcmp(r->long_name, "json"))
-			cli->json = true;
-		else if (!strcmp(r->long_name, "pretty"))
-			cli->json = cli->pretty = true;
-		else if (!strcmp(r->long_name, "debug"))
-			cli->debug = true;
-		else if (!strcmp(r->long_name, "color"))
-			cli->color = out_color_wanted(value);
-	}
+	if (!r->verb[0] && take_everywhere(cli, r, value))
+		return EXIT_CANNOT;
 	if (!strcmp(r->long_name, "verbose"))
 		cli->verbose = true;
 	if (out->options_n == ARRAY_SIZE(out->option))
@@ -61,36 +79,71 @@ static int take(struct cli *cli, struct arguments *out, const struct option_row 
 	return 0;
 }
 
+/* One option at argv[*i]; its value may be the word after it. */
+static int parse_option(struct cli *cli, int argc, char **argv, int *i, struct arguments *out) {
+	char *w = argv[*i];
+	char *equals = w[1] == '-' ? strchr(w, '=') : NULL;
+	const struct option_row *r =
+		w[1] == '-' ? find_row(cli->verb, w + 2, equals ? (size_t)(equals - w - 2) : strlen(w + 2), 0)
+					: find_row(cli->verb, NULL, 0, w[1]);
+	if (!r)
+		return unknown_option(cli, w);
+	const char *value = equals ? equals + 1 : NULL;
+	if (r->argument && !value && w[1] != '-' && w[2])
+		value = w + 2;
+	else if (!r->argument && (value || (w[1] != '-' && w[2])))
+		return cli_error(cli, NULL, "--%s takes no value", r->long_name);
+	if (r->argument && !value) {
+		if (++*i >= argc || !strcmp(argv[*i], "--"))
+			return cli_error(cli, NULL, "--%s needs a value: --%s %s", r->long_name, r->long_name, r->argument);
+		value = argv[*i];
+	}
+	return take(cli, out, r, value);
+}
+
+bool cli_wants_json(int argc, char **argv) {
+	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
+		if (!strcmp(argv[i], "--json") || !strcmp(argv[i], "-j") || !strcmp(argv[i], "--pretty"))
+			return true;
+	return false;
+}
+
+int cli_parse_leading(struct cli *cli, int argc, char **argv) {
+	struct arguments out = {0};
+	int i = 1;
+	cli->verb = "";
+	for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
+		const char *w = argv[i];
+		if (!strcmp(w, "-h") || !strcmp(w, "--help"))
+			return argv[i] = "help", i;
+		if (!strcmp(w, "-V") || !strcmp(w, "--version"))
+			return argv[i] = "version", i;
+		if (!strcmp(w, "-d"))
+			argv[i] = "--debug"; /* as bpftool calls it */
+		if (parse_option(cli, argc, argv, &i, &out))
+			return -1;
+	}
+	return i;
+}
+
 int cli_parse(struct cli *cli, int argc, char **argv, struct arguments *out) {
 	memset(out, 0, sizeof *out);
 	out->word = argv + 1; /* words move down over the options */
+	cli->json |= cli_wants_json(argc, argv); /* a problem with an earlier option is JSON, too */
 	for (int i = 1; i < argc; i++) {
 		char *w = argv[i];
-		if (!strcmp(w, "--")) {
+		if (!strcmp(w, "--") && takes_command(cli->verb)) {
 			out->command = argv + i + 1;
 			break;
 		}
-		if (w[0] != '-' || !w[1]) {
+		if (!strcmp(w, "--")) {
+			while (++i < argc)
+				out->word[out->words_n++] = argv[i];
+			break;
+		}
+		if (w[0] != '-' || !w[1])
 			out->word[out->words_n++] = w;
-			continue;
-		}
-		char *equals = w[1] == '-' ? strchr(w, '=') : NULL;
-		const struct option_row *r =
-		    w[1] == '-' ? find_row(cli->verb, w + 2, equals ? (size_t)(equals - w - 2) : strlen(w + 2), 0)
-		                : find_row(cli->verb, NULL, 0, w[1]);
-		if (!r)
-			return unknown_option(cli, w);
-		const char *value = equals ? equals + 1 : NULL;
-		if (r->argument && !value && w[1] != '-' && w[2])
-			value = w + 2;
-		else if (!r->argument && (value || (w[1] != '-' && w[2])))
-			return cli_error(cli, NULL, "--%s takes no value", r->long_name);
-		if (r->argument && !value) {
-			if (++i >= argc || !strcmp(argv[i], "--"))
-				return cli_error(cli, NULL, "--%s needs a value: --%s %s", r->long_name, r->long_name, r->argument);
-			value = argv[i];
-		}
-		if (take(cli, out, r, value))
+		else if (parse_option(cli, argc, argv, &i, out))
 			return EXIT_CANNOT;
 	}
 	if (cli_option(out, "help"))
@@ -130,4 +183,10 @@ bool cli_number(struct cli *cli, const char *what, const char *text, u64 least, 
 	}
 	*out = v;
 	return true;
+}
+
+bool cli_no_more(struct cli *cli, const struct arguments *a, u32 words) {
+	if (a->words_n > words)
+		cli_error(cli, NULL, "'%s' is one word too many; skep help %s shows the usage", a->word[words], cli->verb);
+	return a->words_n <= words;
 }

@@ -13,7 +13,6 @@ struct cli {
 	const char *verb;
 	bool json, pretty, debug;
 	bool verbose;               /* --verbose: the verifier's log with a refusal */
-	bool color;                 /* of standard output */
 	struct skep_engine *engine; /* made by cli_engine when first asked for */
 	bool interpreter;           /* programs run interpreted in this process */
 	u32 problems;               /* errors reported so far */
@@ -38,6 +37,10 @@ int cli_parse(struct cli *cli, int argc, char **argv, struct arguments *out);
 const char *cli_option(const struct arguments *a, const char *name); /* last value, "" for one without; NULL: absent */
 const char *cli_option_nth(const struct arguments *a, const char *name, u32 nth);
 u32 cli_option_count(const struct arguments *a, const char *name);
+/* The options before the verb: its index in argv, argc when there is none, or -1 after a sentence. */
+int cli_parse_leading(struct cli *cli, int argc, char **argv);
+bool cli_wants_json(int argc, char **argv);
+bool cli_no_more(struct cli *cli, const struct arguments *a, u32 words); /* false, after a sentence, when there are more */
 bool cli_number(struct cli *cli, const char *what, const char *text, u64 least, u64 most, u64 *out);
 
 /* Problems go to standard error, in JSON mode as {"error":…,"code":…,"hint":…}. Returns EXIT_CANNOT. */
@@ -53,8 +56,18 @@ int cli_open(struct cli *cli, const char *path, const struct arguments *a, struc
 int cli_open_with(struct cli *cli, const char *path, const struct arguments *a, skep_diagnostic_fn *diagnostic, void *owner,
                   struct skep_object **out);
 
+/* There is no program of this name in this object (NULL: none at all): says so, with the nearest. EXIT_CANNOT. */
+int cli_no_program(struct cli *cli, const struct skep_object *object, const char *path, const char *name);
+
 /* The nearest of a list of words to a mistyped one, or NULL. */
 const char *cli_nearest(const char *word, const char *const *list, u32 n);
+/* "did you mean NEAREST?" in room, or `otherwise`. */
+const char *cli_did_you_mean(const char *word, const char *const *list, u32 n, const char *otherwise, char room[256]);
+
+/* May this file be read? False after a sentence that names the nearest file beside it. */
+bool cli_readable(struct cli *cli, const char *path);
+/* A path as the user would write it: without the current directory in front. */
+const char *cli_shown_path(const char *path);
 
 #define VERB(name, arguments, summary, examples) int cmd_##name(struct cli *cli, int argc, char **argv);
 #include "cli/cmd.def"

@@ -188,6 +188,8 @@ int cmd_feature(struct cli *cli, int argc, char **argv) {
 		return parsed;
 	if (a.words_n && strcmp(a.word[0], "probe"))
 		return cli_error(cli, "skep feature", "feature has no action '%s'", a.word[0]);
+	if (!cli_no_more(cli, &a, 1))
+		return EXIT_CANNOT;
 	struct utsname u;
 	uname(&u);
 	json_t *all = json_object();
@@ -206,8 +208,8 @@ int cmd_feature(struct cli *cli, int argc, char **argv) {
 		}
 		printf("%s%s%s %-12s %s\n", out_c(p.good ? OUT_GREEN : OUT_YELLOW), p.good ? "yes" : "no ", out_c(OUT_PLAIN),
 		       probes[i].name, probes[i].what);
-		printf("    %s%s\n", out_c(OUT_DIM), p.value);
-		fputs(out_c(OUT_PLAIN), stdout);
+		if (strcmp(p.value, "yes"))
+			printf("    %s%s%s\n", out_c(OUT_DIM), p.value, out_c(OUT_PLAIN));
 		if (!p.good)
 			printf("    more: %s\n", probes[i].more);
 	}

@@ -37,7 +37,8 @@ static const struct topic {
     {"formats",
      "JSON:\n"
      "  run --json       one object a line: {\"event\":NAME,\"data\":{…}} and {\"printk\":TEXT} as they come,\n"
-     "                   {\"map\":NAME,\"type\":TYPE,\"entries\":[{\"key\":K,\"value\":V},…]} at the end\n"
+     "                   {\"map\":NAME,\"type\":TYPE,\"entries\":[{\"key\":K,\"value\":V},…]} at the end;\n"
+     "                   beside the command's own output, or in a file of its own with --out FILE\n"
      "  prog, map        bpftool's keys\n"
      "  others           one object or array; problems on standard error as {\"error\":…,\"code\":…,\"hint\":…}\n"},
     {"exit",
@@ -112,11 +113,15 @@ int help_verb(struct cli *cli, const char *name, bool to_stderr) {
 			fprintf(to, "%s\n", topics[i].name);
 		return EXIT_YES;
 	}
-	const char *names[ARRAY_SIZE(verb_rows)];
+	const char *names[ARRAY_SIZE(verb_rows) + ARRAY_SIZE(topics)];
+	char room[256];
+	u32 n = 0;
 	for (u32 i = 0; i < ARRAY_SIZE(verb_rows); i++)
-		names[i] = verb_rows[i].name;
-	const char *near = cli_nearest(name, names, ARRAY_SIZE(verb_rows));
-	return cli_error(cli, near ? near : "skep help lists what there is", "there is no help on '%s'", name);
+		names[n++] = verb_rows[i].name;
+	for (u32 i = 0; i < ARRAY_SIZE(topics); i++)
+		names[n++] = topics[i].name;
+	return cli_error(cli, cli_did_you_mean(name, names, n, "skep help lists what there is", room),
+					 "there is no help on '%s'", name);
 }
 
 int help_noun(struct cli *cli, const char *name) {
@@ -128,5 +133,8 @@ int cmd_help(struct cli *cli, int argc, char **argv) {
 	int parsed = cli_parse(cli, argc, argv, &a);
 	if (parsed != PARSED)
 		return parsed;
-	return help_verb(cli, a.words_n ? a.word[0] : NULL, false);
+	const char *verb = a.words_n ? a.word[0] : NULL;
+	if (verb && (!strcmp(verb, "prog") || !strcmp(verb, "map"))) /* skep help prog load: the noun's page has it */
+		a.words_n = 1;
+	return cli_no_more(cli, &a, 1) ? help_verb(cli, verb, false) : EXIT_CANNOT;
 }

@@ -35,33 +35,10 @@ static int unknown_verb(struct cli *cli, const char *word) {
 	return cli_error(cli, hint, "there is no command '%s'", word);
 }
 
-/* Global options may stand before the verb: skep -j prog show. Returns how many words they take, or -1. */
-static int leading_options(struct cli *cli, int argc, char **argv, bool *color_given) {
-	int i = 1;
-	for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
-		const char *w = argv[i];
-		if (!strcmp(w, "-j") || !strcmp(w, "--json"))
-			cli->json = true;
-		else if (!strcmp(w, "-p") || !strcmp(w, "--pretty"))
-			cli->json = cli->pretty = true;
-		else if (!strcmp(w, "-d") || !strcmp(w, "--debug"))
-			cli->debug = true;
-		else if (!strncmp(w, "--color=", 8))
-			cli->color = out_color_wanted(w + 8), *color_given = true;
-		else if (!strcmp(w, "-h") || !strcmp(w, "--help"))
-			return argv[i] = "help", i;
-		else if (!strcmp(w, "-V") || !strcmp(w, "--version"))
-			return argv[i] = "version", i;
-		else
-			return cli_error(cli, "skep help lists the options", "there is no option %s", w), -1;
-	}
-	return i;
-}
-
 int main(int argc, char **argv) {
-	struct cli cli = {.color = out_color_wanted("auto")};
-	bool color_given = false;
-	int first = leading_options(&cli, argc, argv, &color_given);
+	struct cli cli = {0};
+	out_color_choose("auto");
+	int first = cli_parse_leading(&cli, argc, argv); /* skep -j prog show */
 	if (first < 0)
 		return EXIT_CANNOT;
 	if (first >= argc) {
@@ -69,6 +46,7 @@ int main(int argc, char **argv) {
 		return EXIT_CANNOT;
 	}
 	const struct verb *verb = find_verb(argv[first]);
+	cli.json |= !verb && cli_wants_json(argc, argv);
 	int status = verb ? 0 : unknown_verb(&cli, argv[first]);
 	if (verb) {
 		cli.verb = verb->name;

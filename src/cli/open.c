@@ -73,8 +73,8 @@ int cli_open_with(struct cli *cli, const char *path, const struct arguments *a, 
 	char compiled[64];
 	int fd = -1;
 	const char *file = path;
-	if (access(path, R_OK))
-		return cli_error(cli, NULL, "%s cannot be read: %s", path, strerror(errno));
+	if (!cli_readable(cli, path))
+		return EXIT_CANNOT;
 	if (ends_with(path, ".c")) {
 		int status = compile(cli, path, a, compiled, sizeof compiled, &fd);
 		if (status)
@@ -98,4 +98,16 @@ int cli_open_with(struct cli *cli, const char *path, const struct arguments *a, 
 	if (error && cli->problems == before)
 		return cli_error(cli, NULL, "%s: %s", path, strerror(-error));
 	return error ? EXIT_CANNOT : EXIT_YES;
+}
+
+int cli_no_program(struct cli *cli, const struct skep_object *object, const char *path, const char *name) {
+	const char *names[256];
+	char room[256];
+	u32 n = 0;
+	for (struct skep_program *p = NULL; (p = skep_object__next_program(object, p)) && n < ARRAY_SIZE(names);)
+		names[n++] = skep_program__name(p);
+	if (!name || !n)
+		return cli_error(cli, "a program is a function with SEC(\"…\")", "%s has no program", path);
+	return cli_error(cli, cli_did_you_mean(name, names, n, "skep disasm lists what an object holds", room),
+					 "%s has no program %s", path, name);
 }

@@ -9,10 +9,12 @@
 #include "cli/capture.h"
 #include "cli/object.h"
 #include "cli/out/out.h"
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 
 enum { PACKET_MAX = 65536, ROOM = PACKET_MAX + 4096 };
@@ -55,6 +57,26 @@ static bool passes(const struct testing *t, u32 value) {
 	return value != 2; /* TC_ACT_SHOT */
 }
 
+/* --expect is one of the verdicts that this type of program has, or a number. */
+static int check_expected(const struct testing *t) {
+	const char *names[64], *text = t->expect;
+	char room[ARRAY_SIZE(names)][16], hint[256], all[256] = "";
+	u32 n = 0;
+	if (!text || (*text && !text[strspn(text, "0123456789")]))
+		return EXIT_YES;
+	for (u32 value = UINT32_MAX; n < 16; value++) {
+		const char *name = verdict_name(t, value, room[n]);
+		if (!strcmp(name, text))
+			return EXIT_YES;
+		if (name != room[n])
+			names[n++] = name, snprintf(all + strlen(all), sizeof all - strlen(all), n > 1 ? ", %s" : "%s", name);
+		else if (value != UINT32_MAX)
+			break;
+	}
+	return cli_error(t->cli, cli_did_you_mean(text, names, n, all, hint),
+					 "--expect: this program has no verdict '%s'", text);
+}
+
 static int one_packet(struct testing *t, u32 bytes, const struct timeval *when) {
 	struct cli *cli = t->cli;
 	union bpf_attr attr = {.test = {.prog_fd = (u32)t->fd, .data_in = (u64)(uintptr_t)t->packet, .data_size_in = bytes,
@@ -63,6 +85,7 @@ static int one_packet(struct testing *t, u32 bytes, const struct timeval *when) 
 	s64 r = cli_bpf(cli, BPF_PROG_TEST_RUN, &attr);
 	if (r == -EINVAL && bytes < 14) {
 		t->refused++; /* the kernel, too, runs no program on less than an Ethernet header */
+		t->unexpected += t->expect != NULL;
 		return 0;
 	}
 	if (r < 0)
@@ -85,15 +108,35 @@ static int one_packet(struct testing *t, u32 bytes, const struct timeval *when) 
 	return 0;
 }
 
+static bool same_file(const char *a, const char *b) {
+	struct stat x, y;
+	return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* The one packet of --packet or --file. */
+static int the_packet(struct testing *t, u32 bytes) {
+	struct timeval when = {0};
+	int status = one_packet(t, bytes, &when);
+	if (!status && t->refused)
+		status = cli_error(t->cli, NULL, "the packet is shorter than an Ethernet header: %u of 14 bytes", bytes);
+	return status;
+}
+
 static int from_pcap(struct testing *t, const char *path, const char *out) {
 	char error[256];
 	const u8 *data;
 	u32 bytes;
 	struct timeval when;
 	int r = 0, status = 0;
+	if (strcmp(path, "-") && !cli_readable(t->cli, path))
+		return EXIT_CANNOT;
 	struct capture *in = capture_read(path, error);
 	if (!in)
-		return cli_error(t->cli, NULL, "%s", error);
+		return cli_error(t->cli, "tcpdump -w FILE writes one", "%s", error);
+	if (out && same_file(path, out)) {
+		capture_close(in);
+		return cli_error(t->cli, "name another file", "--out would overwrite the capture that is read, %s", path);
+	}
 	if (!capture_is_ethernet(in) && t->type != BPF_PROG_TYPE_SOCKET_FILTER)
 		status = cli_error(t->cli, NULL, "%s holds %s frames; this program wants Ethernet", path, capture_link_name(in));
 	else if (out && !(t->out = capture_write(out, in, error)))
@@ -113,28 +156,33 @@ static int from_pcap(struct testing *t, const char *path, const char *out) {
 
 static int from_hex(struct testing *t, const char *hex) {
 	u32 n = 0;
-	for (; hex[0] && hex[1] && n < PACKET_MAX; hex += 2) {
-		unsigned byte;
-		if (*hex == ' ' || *hex == ':') {
-			hex--;
+	for (; *hex; hex += *hex == ' ' || *hex == ':' ? 1 : 2) {
+		if (*hex == ' ' || *hex == ':')
 			continue;
-		}
-		if (sscanf(hex, "%2x", &byte) != 1)
-			return cli_error(t->cli, NULL, "'%.2s' is no hexadecimal byte", hex);
-		t->packet[n++] = (u8)byte;
+		if (!isxdigit((u8)hex[0]) || !isxdigit((u8)hex[1]))
+			return cli_error(t->cli, "two digits a byte", "--packet: '%.2s' is no hexadecimal byte", hex);
+		if (n == PACKET_MAX)
+			return cli_error(t->cli, NULL, "--packet: more than %d bytes", PACKET_MAX);
+		const char digits[3] = {hex[0], hex[1], 0};
+		t->packet[n++] = (u8)strtoul(digits, NULL, 16);
 	}
-	struct timeval when = {0};
-	return one_packet(t, n, &when);
+	return the_packet(t, n);
 }
 
 static int from_file(struct testing *t, const char *path) {
+	if (!cli_readable(t->cli, path))
+		return EXIT_CANNOT;
 	FILE *f = fopen(path, "rb");
-	if (!f)
-		return cli_error(t->cli, NULL, "%s cannot be read: %s", path, strerror(errno));
-	u32 n = (u32)fread(t->packet, 1, PACKET_MAX, f);
-	fclose(f);
-	struct timeval when = {0};
-	return one_packet(t, n, &when);
+	u32 n = f ? (u32)fread(t->packet, 1, PACKET_MAX, f) : 0;
+	bool more = f && n == PACKET_MAX && fgetc(f) != EOF;
+	int error = !f || ferror(f) ? errno : 0;
+	if (f)
+		fclose(f);
+	if (error)
+		return cli_error(t->cli, NULL, "%s cannot be read: %s", path, strerror(error));
+	if (more)
+		return cli_error(t->cli, NULL, "%s is no packet: more than %d bytes", path, PACKET_MAX);
+	return the_packet(t, n);
 }
 
 static int report(struct testing *t) {
@@ -164,7 +212,8 @@ static int report(struct testing *t) {
 				 cli->pretty);
 	} else {
 		out_table(stdout, NULL, rows, 0);
-		printf("%llu packets, %llu passed", (unsigned long long)t->packets, (unsigned long long)t->passed);
+		printf("%llu packet%s, %llu passed", (unsigned long long)t->packets, t->packets == 1 ? "" : "s",
+			   (unsigned long long)t->passed);
 		if (t->repeat > 1)
 			printf(", %.1f ns a run", ns);
 		printf("\n");
@@ -172,7 +221,8 @@ static int report(struct testing *t) {
 	json_decref(rows);
 	json_decref(verdicts);
 	if (t->unexpected)
-		return cli_warn(cli, "%llu packets did not get the verdict %s", (unsigned long long)t->unexpected, t->expect),
+		return cli_warn(cli, "%llu packet%s did not get the verdict %s", (unsigned long long)t->unexpected,
+						t->unexpected == 1 ? "" : "s", t->expect),
 			   EXIT_NO;
 	return EXIT_YES;
 }
@@ -193,7 +243,7 @@ static struct skep_program *choose(struct testing *t, struct skep_object *object
 			found = p;
 	}
 	if (name && !found)
-		cli_error(t->cli, NULL, "there is no program %s in %s", name, t->a->word[0]);
+		cli_no_program(t->cli, object, t->a->word[0], name);
 	else if (!found)
 		cli_error(t->cli, "XDP, tc and socket filter programs do", "no program in %s takes packets", t->a->word[0]);
 	else if (matches > 1)
@@ -223,6 +273,8 @@ static int run_tests(struct testing *t, struct skep_object *object) {
 		return status;
 	}
 	engine_prog_put(cli->engine, prog);
+	if (check_expected(t))
+		return EXIT_CANNOT;
 	status = in ? from_pcap(t, in, cli_option(t->a, "out")) : hex ? from_hex(t, hex) : from_file(t, file);
 	return status ? status : report(t);
 }
@@ -233,10 +285,16 @@ int cmd_test(struct cli *cli, int argc, char **argv) {
 	int parsed = cli_parse(cli, argc, argv, &a);
 	if (parsed != PARSED)
 		return parsed;
-	if (a.words_n != 1)
+	if (!a.words_n)
 		return cli_error(cli, "skep test filter.bpf.o --pcap in.pcap", "which object is to be tested?");
+	if (!cli_no_more(cli, &a, 1))
+		return EXIT_CANNOT;
 	if (!cli_option(&a, "pcap") && !cli_option(&a, "packet") && !cli_option(&a, "file"))
 		return cli_error(cli, "--pcap FILE, --packet HEX or --file RAW", "over which packets?");
+	if (!!cli_option(&a, "pcap") + !!cli_option(&a, "packet") + !!cli_option(&a, "file") > 1)
+		return cli_error(cli, "--pcap FILE, --packet HEX or --file RAW", "packets from one place at a time");
+	if (cli_option(&a, "out") && !cli_option(&a, "pcap"))
+		return cli_error(cli, "--pcap IN --out OUT", "--out goes with --pcap: it writes a capture of the same kind");
 	const char *repeat = cli_option(&a, "repeat");
 	if (repeat && !cli_number(cli, "--repeat", repeat, 1, 1000000000, &t.repeat))
 		return EXIT_CANNOT;

@@ -14,6 +14,7 @@ struct verdict {
 	json_t *rows;
 	u32 refused, accepted;
 	json_t *problem; /* of the program under test */
+	bool in_program; /* else the file itself is at fault: that is no verdict */
 };
 
 /* Keeps the last refusal for the row, and shows it in the format that was asked for. */
@@ -25,23 +26,27 @@ static void on_diagnostic(void *owner, const struct skep_diagnostic *d) {
 		snprintf(code, sizeof code, "SK%04u", d->code);
 		json_decref(v->problem);
 		v->problem = json_pack("{s:s,s:s?,s:s?,s:s?,s:s?,s:i,s:i,s:i,s:s?}", "code", code, "sentence", d->sentence,
-							   "kernel", d->kernel_message, "suggestion", d->suggestion, "file", d->file, "line",
-							   (int)d->line, "column", (int)d->column, "insn", d->insn, "log", d->log);
+							   "kernel", d->kernel_message, "suggestion", d->suggestion, "file",
+							   d->file ? cli_shown_path(d->file) : NULL, "line", (int)d->line, "column", (int)d->column,
+							   "insn", d->insn, "log", d->log);
 	}
-	if (text && !v->cli->json)
+	if ((text && !v->cli->json) || !v->in_program)
 		cli_diagnostic(v->cli, d);
 	else if (d->level == 0 && !strcmp(v->format, "gcc"))
-		printf("%s:%u:%u: error: %s [SK%04u]\n", d->file ? d->file : v->file, d->line, d->column, d->sentence, d->code);
+		printf("%s:%u:%u: error: %s [SK%04u]\n", d->file ? cli_shown_path(d->file) : v->file, d->line, d->column,
+			   d->sentence, d->code);
 	else if (d->level == 0 && !strcmp(v->format, "github"))
-		printf("::error file=%s,line=%u,col=%u,title=SK%04u::%s\n", d->file ? d->file : v->file, d->line, d->column,
-			   d->code, d->sentence);
+		printf("::error file=%s,line=%u,col=%u,title=SK%04u::%s\n", d->file ? cli_shown_path(d->file) : v->file, d->line,
+			   d->column, d->code, d->sentence);
 }
 
 static void verify_program(struct verdict *v, struct skep_program *p) {
 	struct cli *cli = v->cli;
 	json_decref(v->problem);
 	v->problem = NULL;
+	v->in_program = true;
 	int error = skep_program__load(p, cli->engine);
+	v->in_program = false;
 	const struct engine_verdict *last = engine_last_verdict(cli->engine);
 	struct verify_stats none = {0};
 	const struct verify_stats *s = last ? &last->stats : &none;
@@ -84,7 +89,7 @@ static int verify_file(struct verdict *v, const struct arguments *a, const char 
 		if (wanted(a, skep_program__name(p)))
 			verify_program(v, p), programs++;
 	if (!status && !programs)
-		status = cli_error(cli, "skep disasm lists what an object holds", "%s has no such program", path);
+		status = cli_no_program(cli, object, path, cli_option(a, "program"));
 	skep_object__close(object);
 	return status;
 }

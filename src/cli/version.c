@@ -7,6 +7,8 @@ int cmd_version(struct cli *cli, int argc, char **argv) {
 	int parsed = cli_parse(cli, argc, argv, &a);
 	if (parsed != PARSED)
 		return parsed;
+	if (!cli_no_more(cli, &a, 0))
+		return EXIT_CANNOT;
 	if (cli->json) {
 		out_json(json_pack("{s:s,s:s,s:s}", "version", skep_version(), "abi", "Linux 6.18", "jansson",
 		                   JANSSON_VERSION),

@@ -23,6 +23,16 @@ like "unknown option: the nearest" "did you mean --duration" "$out"
 out=$($SKEP run --duration x y.c -- ls 2>&1); is "no number: status" 2 $?
 like "no number" "no number" "$out"
 out=$($SKEP --json frob 2>&1 >/dev/null); is "an error in JSON" "true" "$(jq 'has("error") and has("hint")' <<<"$out")"
+is "an error in JSON, wherever --json stands" "true true" "$(for w in "frob --json" "run --frob --json"; do $SKEP $w 2>&1 | jq 'has("hint")'; done | xargs)"
+for options in "-D" "-d" "--debug" "--color always" "--color=never" "-p"; do t "skep $options version" $SKEP $options version; done
+for words in "--colour version" "--color=rainbow version" "run --color purple x.c -- ls" "--color" "version extra" "feature probe extra" "help run extra"; do
+	out=$($SKEP $words 2>&1); is "skep $words: status" 2 $?
+	[ "$(wc -l <<<"$out")" -le 2 ]; is "skep $words: short" 0 $?
+done
+like "help: the nearest may be a topic" "did you mean env" "$($SKEP help evn 2>&1)"
+like "help prog ACTION" "prog load OBJECT" "$($SKEP help prog load)"
+is "colours of errors obey --color=never" "" "$(CLICOLOR_FORCE=1 $SKEP --color=never run nope.o -- true 2>&1 | grep $'\033')"
+like "colours of errors obey --color=always" $'\033' "$($SKEP --color=always run nope.o -- true 2>&1)"
 out=$($SKEP help 2>&1 >/dev/full); is "a full disk: status" 2 $?
 like "a full disk is said" "could not be written" "$out"
 done_testing

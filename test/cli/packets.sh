@@ -25,6 +25,10 @@ is "the interpreter agrees" "$(jq -cS .verdicts <<<"$out")" "$($SKEP test $ex/fi
 like "test: text" "XDP_PASS +9" "$($SKEP test $ex/filter.bpf.c --pcap in.pcap)"
 $SKEP test $ex/filter.bpf.c --pcap in.pcap --expect XDP_PASS >/dev/null 2>&1; is "--expect: status" 1 $?
 t "--packet" $SKEP test $ex/filter.bpf.c --packet "$(printf 'ff%.0s' {1..12})0806$(printf '00%.0s' {1..46})" --expect XDP_PASS
+out=$($SKEP test $ex/filter.bpf.c --pcap in.pcap --out in.pcap 2>&1); is "--out onto the input: status" 2 $?
+like "--out onto the input is refused" "would overwrite" "$out"
+is "--out onto the input: the capture is unharmed" 13 "$($SKEP test $ex/filter.bpf.c --pcap in.pcap --json | jq .packets)"
+is "--pcap - is standard input" 13 "$($SKEP test $ex/filter.bpf.c --pcap - --json <in.pcap | jq .packets)"
 like "--repeat times" "ns a run" "$($SKEP test $ex/filter.bpf.c --pcap in.pcap --repeat 1000)"
 out=$($SKEP disasm $ex/filter.bpf.c); is "disasm: status" 0 $?
 like "disasm: the program" "^filter, xdp" "$out"

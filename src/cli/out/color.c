@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool on_stdout;
+static bool on_stdout, on_stderr;
 
 static const char *sequence(enum out_color c) {
 	static const char *const s[] = {"\033[0m",  "\033[1m",  "\033[2m", "\033[31m",
@@ -20,13 +20,17 @@ static bool automatic(int fd) {
 	return isatty(fd) && !(term && !strcmp(term, "dumb"));
 }
 
-bool out_color_wanted(const char *when) {
-	on_stdout = !strcmp(when, "always") || (strcmp(when, "never") && automatic(1));
-	return on_stdout;
+bool out_color_choose(const char *when) {
+	bool always = !strcmp(when, "always"), never = !strcmp(when, "never");
+	if (!always && !never && strcmp(when, "auto"))
+		return false;
+	on_stdout = always || (!never && automatic(1));
+	on_stderr = always || (!never && automatic(2));
+	return true;
 }
 
-void out_color_set(bool on) {
-	on_stdout = on;
+void out_color_plain_stdout(void) {
+	on_stdout = false;
 }
 
 const char *out_c(enum out_color c) {
@@ -34,5 +38,5 @@ const char *out_c(enum out_color c) {
 }
 
 const char *out_err(enum out_color c) {
-	return automatic(2) ? sequence(c) : "";
+	return on_stderr ? sequence(c) : "";
 }

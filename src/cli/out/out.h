@@ -7,9 +7,10 @@
 #include <stdio.h>
 
 enum out_color { OUT_PLAIN, OUT_BOLD, OUT_DIM, OUT_RED, OUT_GREEN, OUT_YELLOW, OUT_BLUE };
-/* "auto", "always", "never"; auto obeys NO_COLOR, CLICOLOR_FORCE, TERM=dumb and whether this is a terminal. */
-bool out_color_wanted(const char *when);
-void out_color_set(bool on); /* for standard output */
+/* "auto", "always", "never", false for another word. auto obeys NO_COLOR, CLICOLOR_FORCE, TERM=dumb and whether standard
+ * output and standard error are terminals. */
+bool out_color_choose(const char *when);
+void out_color_plain_stdout(void); /* results go to a file from here on */
 const char *out_c(enum out_color c);   /* escape sequence for standard output, or "" */
 const char *out_err(enum out_color c); /* the same for standard error */
 
