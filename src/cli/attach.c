@@ -1,21 +1,26 @@
 /* skep attach: a command under one pinned program. */
 #include "cli/command.h"
 #include "cli/object.h"
+#include "cli/out/out.h"
 #include "hook/spec.h"
 #include <stdio.h>
 #include <string.h>
 
 static void on_printk(void *owner, const char *line) {
-	puts(line);
+	struct cli *cli = owner;
+	if (cli->json)
+		out_json(json_pack("{s:s}", "printk", line), false);
+	else
+		puts(line);
 	fflush(stdout);
 }
 
 static int run_attached(struct cli *cli, const struct arguments *a, const struct launch_prog *at) {
-	struct command c = {.cli = cli, .argv = a->command, .progs = at, .progs_n = 1, .printk = on_printk};
+	struct command c = {.cli = cli, .argv = a->command, .progs = at, .progs_n = 1, .printk = on_printk, .owner = cli};
 	bool failed;
 	int status = command_run(&c, &failed);
 	if (c.launch)
-		launch_free(c.launch);
+		command_report(&c, cli_option(a, "verbose") != NULL), launch_free(c.launch);
 	return status;
 }
 
@@ -25,7 +30,9 @@ int cmd_attach(struct cli *cli, int argc, char **argv) {
 	if (parsed != PARSED)
 		return parsed;
 	const char *call = cli_option(&a, "syscall");
-	if (a.words_n != 1 || !call)
+	if (!cli_no_more(cli, &a, 1))
+		return EXIT_CANNOT;
+	if (!a.words_n || !call)
 		return cli_error(cli, "skep attach /sys/fs/bpf/hello --syscall execve -- make",
 						 "a pinned program and --syscall NAME are needed");
 	if (!a.command || !a.command[0])

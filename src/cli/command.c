@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static volatile sig_atomic_t interrupted;
 static void on_interrupt(int sig) {
@@ -56,6 +57,9 @@ int command_run(struct command *c, bool *failed) {
 	int r = launch_start(cli->engine, &opts, &c->launch, error);
 	if (r)
 		return cli_error(cli, NULL, "%s", error[0] ? error : strerror(-r));
+	/* The command has its own copy of our standard output by now, and so have its children. */
+	if (c->out && dup2(c->out, STDOUT_FILENO) < 0)
+		return cli_error(cli, NULL, "the results cannot be written: %s", strerror(errno));
 	/* The terminal sends Ctrl-C to the command as well: it decides for itself; we print and let go. */
 	struct sigaction act = {.sa_handler = on_interrupt}, old_int, old_term;
 	sigaction(SIGINT, &act, &old_int);
@@ -71,4 +75,20 @@ int command_run(struct command *c, bool *failed) {
 		return status;
 	launch_detach(c->launch);
 	return EXIT_YES;
+}
+
+void command_report(const struct command *c, bool verbose) {
+	struct launch_report rep;
+	launch_report(c->launch, &rep);
+	u64 unhooked = rep.unhooked_setuid + rep.unhooked_32bit + rep.unhooked_traced + rep.unhooked_other;
+	if (unhooked)
+		cli_warn(c->cli, "%llu program image%s ran without hooks: %s", (unsigned long long)unhooked,
+				 unhooked == 1 ? "" : "s", rep.first_unhooked);
+	if (rep.sites_skipped && verbose)
+		cli_warn(c->cli, "%llu of %llu system call sites were left alone", (unsigned long long)rep.sites_skipped,
+				 (unsigned long long)(rep.sites + rep.sites_skipped));
+	if (verbose)
+		cli_warn(c->cli, "%llu processes, %llu execs, %llu images, %llu system call sites",
+				 (unsigned long long)rep.processes, (unsigned long long)rep.execs, (unsigned long long)rep.images,
+				 (unsigned long long)rep.sites);
 }

@@ -5,7 +5,8 @@
  *                                        ▼
  *            events and bpf_printk lines as they come; at the end every map, and what was not seen
  *
- * Standard output carries what the programs say; the command shares our standard streams, as under strace. */
+ * Standard output carries what the programs say; the command shares our standard streams, as under strace. With --out FILE
+ * standard output is the command's alone: our results go to the file, so that they can be parsed. */
 #include "cli/command.h"
 #include "cli/object.h"
 #include "cli/out/out.h"
@@ -24,8 +25,10 @@ struct running {
 	struct skep_object *object;
 	struct launch_prog progs[PROGRAMS_MAX];
 	u32 progs_n;
+	bool by_hand_used; /* --syscall said something */
 	struct launch *launch;
 	struct watch watch;
+	FILE *out; /* --out */
 };
 
 static bool wanted(const struct arguments *a, const char *option, const char *name) {
@@ -34,6 +37,40 @@ static bool wanted(const struct arguments *a, const char *option, const char *na
 		if (!strcmp(cli_option_nth(a, option, i), name))
 			return true;
 	return n == 0;
+}
+
+/* An option that names programs or maps of the object is a question about them: no such name, no answer. */
+static const char *unknown_name(const struct arguments *a, const char *option, const char *const *names, u32 n) {
+	for (u32 i = 0; i < cli_option_count(a, option); i++) {
+		const char *name = cli_option_nth(a, option, i);
+		bool known = false;
+		for (u32 k = 0; k < n; k++)
+			known |= !strcmp(names[k], name);
+		if (!known)
+			return name;
+	}
+	return NULL;
+}
+
+static int check_options(struct running *r) {
+	enum { MOST = 256 };
+	const char *programs[MOST], *maps[MOST], *events = cli_option(r->a, "events"), *bad;
+	u32 programs_n = 0, maps_n = 0;
+	char room[256];
+	const struct btf *btf = skep_object__btf(r->object);
+	for (struct skep_program *p = NULL; (p = skep_object__next_program(r->object, p)) && programs_n < MOST;)
+		programs[programs_n++] = skep_program__name(p);
+	for (struct skep_map *m = NULL; (m = skep_object__next_map(r->object, m)) && maps_n < MOST;)
+		maps[maps_n++] = skep_map__name(m);
+	if ((bad = unknown_name(r->a, "program", programs, programs_n)))
+		return cli_no_program(r->cli, r->object, r->a->word[0], bad);
+	if ((bad = unknown_name(r->a, "map", maps, maps_n)))
+		return cli_error(r->cli, cli_did_you_mean(bad, maps, maps_n, maps_n ? "leave --map out for all" : NULL, room),
+						 "%s has no map %s", r->a->word[0], bad);
+	if (events && (!btf || !btf_find(btf, events, BTF_KIND_STRUCT)))
+		return cli_error(r->cli, "name a structure that the program uses", "--events: %s has no structure %s",
+						 r->a->word[0], events);
+	return EXIT_YES;
 }
 
 /* ---- what is attached where --------------------------------------------------------------------------------------- */
@@ -47,6 +84,7 @@ static int attach_one(struct running *r, struct skep_program *p) {
 	struct launch_prog *at = &r->progs[r->progs_n];
 	enum spec_answer answer =
 		spec_from_section(engine_abi(cli->engine), skep_program__section(p), skep_program__type(p), at, error);
+	r->by_hand_used |= answer == SPEC_BY_HAND || at->nr < 0;
 	if (answer == SPEC_BY_HAND && by_hand)
 		answer = spec_from_syscall(engine_abi(cli->engine), by_hand, skep_program__type(p), false, at, error);
 	if (answer == SPEC_OK && by_hand && at->nr < 0) { /* a program for all calls, narrowed to one */
@@ -75,6 +113,8 @@ static int load(struct running *r, const char *path) {
 	struct skep_program *p = NULL;
 	u32 programs = 0;
 	int status = cli_open(cli, path, r->a, &r->object);
+	if (!status)
+		status = check_options(r);
 	if (status)
 		return status;
 	while ((p = skep_object__next_program(r->object, p))) {
@@ -91,6 +131,8 @@ static int load(struct running *r, const char *path) {
 	while (!status && (p = skep_object__next_program(r->object, p)))
 		if (skep_program__autoload(p))
 			status = attach_one(r, p);
+	if (!status && cli_option(r->a, "syscall") && !r->by_hand_used)
+		return cli_error(cli, "leave --syscall out", "every program of %s names its own system call", path);
 	return status;
 }
 
@@ -136,55 +178,64 @@ static void print_maps(struct running *r) {
 	}
 }
 
-/* What was not seen belongs to every result. */
-static void print_report(struct running *r) {
-	struct launch_report rep;
-	launch_report(r->launch, &rep);
-	u64 unhooked = rep.unhooked_setuid + rep.unhooked_32bit + rep.unhooked_traced + rep.unhooked_other;
-	if (unhooked)
-		cli_warn(r->cli, "%llu program image%s ran without hooks: %s", (unsigned long long)unhooked,
-				 unhooked == 1 ? "" : "s", rep.first_unhooked);
-	if (rep.sites_skipped && cli_option(r->a, "verbose"))
-		cli_warn(r->cli, "%llu of %llu system call sites were left alone", (unsigned long long)rep.sites_skipped,
-		         (unsigned long long)(rep.sites + rep.sites_skipped));
-	if (r->watch.lost)
-		cli_warn(r->cli, "%llu records were lost: the ring buffer was full", (unsigned long long)r->watch.lost);
-	if (cli_option(r->a, "verbose"))
-		cli_warn(r->cli, "%llu processes, %llu execs, %llu images, %llu system call sites",
-				 (unsigned long long)rep.processes, (unsigned long long)rep.execs, (unsigned long long)rep.images,
-				 (unsigned long long)rep.sites);
-}
-
 static int run_command(struct running *r, double seconds) {
 	struct command c = {.cli = r->cli, .argv = r->a->command, .progs = r->progs, .progs_n = r->progs_n, .seconds = seconds,
-	                    .printk = on_printk, .tick = tick, .owner = r};
+	                    .printk = on_printk, .tick = tick, .owner = r, .out = r->out ? fileno(r->out) : 0};
 	bool failed;
 	int status = command_run(&c, &failed);
 	r->launch = c.launch;
 	if (r->launch && !cli_option(r->a, "quiet"))
-		print_maps(r), print_report(r);
+		print_maps(r), command_report(&c, cli_option(r->a, "verbose") != NULL);
+	if (r->launch && r->watch.lost && !cli_option(r->a, "quiet"))
+		cli_warn(r->cli, "%llu records were lost: the ring buffer was full", (unsigned long long)r->watch.lost);
 	return status;
+}
+
+static int check_usage(struct cli *cli, const struct arguments *a) {
+	if (!a->words_n)
+		return cli_error(cli, "skep run examples/syscall_count.c -- ls", "run what?");
+	if (cli_option(a, "kernel"))
+		return cli_error(cli, "leave --kernel out to run it in user space", "the kernel engine is not there yet");
+	if (cli_option(a, "pid"))
+		return cli_error(cli, "launch it: skep run X.bpf.c -- COMMAND",
+						 "attaching to processes that already run is not there yet");
+	if (a->words_n > 1 && a->command)
+		return cli_error(cli, NULL, "one object at a time: '%s' is one word too many", a->word[1]);
+	if (a->words_n > 1)
+		return cli_error(cli, "skep run X.bpf.c -- COMMAND ARG...", "put -- before the command '%s'", a->word[1]);
+	if (!a->command || !a->command[0])
+		return cli_error(cli, "skep run X.bpf.c -- COMMAND ARG...", "which command is to be run with %s?", a->word[0]);
+	return EXIT_YES;
+}
+
+/* Seconds, with a fraction if need be. */
+static int read_duration(struct cli *cli, const char *text, double *seconds) {
+	char *end;
+	*seconds = strtod(text, &end);
+	if (end != text && !*end && *seconds > 0 && *seconds <= 1e6) /* nan is neither */
+		return EXIT_YES;
+	return cli_error(cli, "--duration 10, or --duration 0.5", "--duration: '%s' is no number of seconds up to a million",
+					 text);
+}
+
+static int open_out(struct running *r, const char *path) {
+	r->out = fopen(path, "we");
+	if (!r->out)
+		return cli_error(r->cli, NULL, "%s cannot be written: %s", path, strerror(errno));
+	out_color_plain_stdout();
+	return EXIT_YES;
 }
 
 int cmd_run(struct cli *cli, int argc, char **argv) {
 	struct arguments a;
 	int parsed = cli_parse(cli, argc, argv, &a);
-	u64 seconds = 0;
+	double seconds = 0;
 	if (parsed != PARSED)
 		return parsed;
-	if (!a.words_n)
-		return cli_error(cli, "skep run examples/syscall_count.c -- ls", "run what?");
-	if (cli_option(&a, "kernel"))
-		return cli_error(cli, "leave --kernel out to run it in user space", "the kernel engine is not there yet");
-	if (cli_option(&a, "pid"))
-		return cli_error(cli, "launch it: skep run X.bpf.c -- COMMAND",
-		                 "attaching to processes that already run is not there yet");
-	if (!a.command || !a.command[0])
-		return cli_error(cli, "skep run X.bpf.c -- COMMAND ARG...", a.words_n > 1 ? "put -- before the command '%s'"
-		                                                                         : "which command is to be run with %s?",
-		                 a.words_n > 1 ? a.word[1] : a.word[0]);
-	const char *duration = cli_option(&a, "duration");
-	if (duration && !cli_number(cli, "--duration", duration, 1, 1000000, &seconds))
+	if (check_usage(cli, &a))
+		return EXIT_CANNOT;
+	const char *duration = cli_option(&a, "duration"), *out = cli_option(&a, "out");
+	if (duration && read_duration(cli, duration, &seconds))
 		return EXIT_CANNOT;
 	if (!cli_engine(cli))
 		return EXIT_CANNOT;
@@ -193,10 +244,14 @@ int cmd_run(struct cli *cli, int argc, char **argv) {
 		return cli_error(cli, NULL, "out of memory");
 	r->cli = cli, r->a = &a;
 	int status = load(r, a.word[0]);
+	if (!status && out)
+		status = open_out(r, out);
 	if (!status) {
 		watch_open(&r->watch, cli, r->object, cli_option(&a, "events"));
-		status = run_command(r, (double)seconds);
+		status = run_command(r, seconds);
 	}
+	if (r->out)
+		fclose(r->out); /* standard output still has the file */
 	if (r->launch)
 		launch_free(r->launch);
 	watch_close(&r->watch);

@@ -95,6 +95,20 @@ is "bpf_printk lines" "3 nr 110" "$(jq -r 'select(.printk) | .printk' out | sort
 $SKEP run $ex/syscall_count.c --duration 1 -- sleep 3 >out 2>err
 is "--duration: status" 0 $?
 like "--duration: the table" '^counts' "$(cat out)"
+$SKEP run $ex/syscall_count.c --duration 0.2 -- sleep 1 >out 2>err
+is "--duration with a fraction: status" 0 $?
+like "--duration with a fraction: the table" '^counts' "$(cat out)"
+$SKEP run $ex/opens.bpf.c --json --out results -- sh -c 'echo hi; cat /etc/passwd >/dev/null' >out 2>err
+is "--out: status" 0 $?
+is "--out: standard output is the command's" hi "$(cat out)"
+t "--out: the file is JSON" jq -e . results
+like "--out: the events" '"path":"/etc/passwd"' "$(cat results)"
+$SKEP run $ex/syscall_count.c --out results -- sh -c 'echo hi; echo no >&2; exit 3' >out 2>err
+is "--out: the status is the command's" 3 $?
+like "--out: the table" '^counts' "$(cat results)"
+is "--out: standard error is the command's" no "$(cat err)"
+out=$(CLICOLOR_FORCE=1 $SKEP run $ex/syscall_count.c --out results -- true; cat results)
+is "--out: no colours in a file" 0 "$(grep -c $'\033' <<<"$out")"
 out=$($SKEP run $ex/syscall_latency.bpf.c --map started -- true 2>&1)
 like "--map: the one" "^started" "$out"
 is "--map: no other" 0 "$(grep -c '^latency_ns' <<<"$out")"
