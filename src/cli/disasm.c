@@ -16,17 +16,27 @@ static const char *helper_name(void *owner, const struct bpf_insn *insn, char *r
 	return room;
 }
 
-json_t *listing_json(const struct bpf_insn *insns, u32 n, u32 flags, bool bytes) {
+static const char *loaded_name(void *owner, const struct bpf_insn *insn, char *room, u32 size) {
+	if (insn_is_ldimm64(insn) && insn->src_reg == BPF_PSEUDO_MAP_FD)
+		snprintf(room, size, "map[id:%d]", insn->imm);
+	else if (insn_is_ldimm64(insn) && insn->src_reg == BPF_PSEUDO_MAP_VALUE)
+		snprintf(room, size, "map[id:%d][0]+%d", insn->imm, insn[1].imm);
+	else
+		return helper_name(owner, insn, room, size);
+	return room;
+}
+
+json_t *listing_json(const struct bpf_insn *insns, u32 n, struct listing how) {
 	json_t *list = json_array();
-	struct disasm_names names = {.name = helper_name};
+	struct disasm_names names = {.name = how.loaded ? loaded_name : helper_name};
 	for (u32 i = 0; i < n;) {
 		char text[256], hex[48] = "";
 		u32 slots = insn_is_ldimm64(&insns[i]) && i + 1 < n ? 2 : 1;
-		insn_text(&insns[i], n - i, flags, &names, text, sizeof text);
+		insn_text(&insns[i], n - i, how.flags, &names, text, sizeof text);
 		for (u32 b = 0; b < slots * 8; b++)
 			snprintf(hex + 2 * b, sizeof hex - 2 * b, "%02x", ((const u8 *)&insns[i])[b]);
 		json_t *o = json_pack("{s:i,s:s}", "insn", (int)i, "text", text);
-		if (bytes)
+		if (how.bytes)
 			json_object_set_new(o, "bytes", json_string(hex));
 		json_array_append_new(list, o);
 		i += slots;
@@ -72,7 +82,7 @@ static int disasm_stdin(struct cli *cli, bool bytes) {
 	}
 	if (n % 8 || !n)
 		return free(code), cli_error(cli, NULL, "an instruction has eight bytes; there are %zu", n);
-	json_t *list = listing_json((struct bpf_insn *)code, (u32)(n / 8), 0, bytes);
+	json_t *list = listing_json((struct bpf_insn *)code, (u32)(n / 8), (struct listing){.bytes = bytes});
 	free(code);
 	if (cli->json)
 		out_json(list, cli->pretty);
@@ -88,6 +98,8 @@ int cmd_disasm(struct cli *cli, int argc, char **argv) {
 		return parsed;
 	if (!a.words_n)
 		return cli_error(cli, "skep disasm prog.bpf.o", "disassemble what?");
+	if (!cli_no_more(cli, &a, 2))
+		return EXIT_CANNOT;
 	bool bytes = cli_option(&a, "bytes") != NULL;
 	if (!strcmp(a.word[0], "-"))
 		return disasm_stdin(cli, bytes);
@@ -102,7 +114,7 @@ int cmd_disasm(struct cli *cli, int argc, char **argv) {
 			continue;
 		size_t n;
 		const struct bpf_insn *insns = skep_program__insns(p, &n);
-		json_t *list = listing_json(insns, (u32)n, 0, bytes);
+		json_t *list = listing_json(insns, (u32)n, (struct listing){.bytes = bytes});
 		if (!cli->json) {
 			printf("%s%s%s%s%s (%zu instructions)\n", shown ? "\n" : "", out_c(OUT_BOLD), skep_program__name(p),
 			       skep_program__section(p)[0] ? ", " : "", skep_program__section(p), n);
@@ -113,11 +125,11 @@ int cmd_disasm(struct cli *cli, int argc, char **argv) {
 		                                     skep_program__section(p), "insns", list));
 		shown++;
 	}
-	if (cli->json)
+	if (cli->json && shown)
 		out_json(json_incref(all), cli->pretty);
 	json_decref(all);
-	skep_object__close(object);
 	if (!shown)
-		return cli_error(cli, NULL, a.words_n > 1 ? "%s has no program %s" : "%s has no program", a.word[0], a.word[1]);
-	return EXIT_YES;
+		status = cli_no_program(cli, object, a.word[0], a.words_n > 1 ? a.word[1] : NULL);
+	skep_object__close(object);
+	return status;
 }

@@ -23,6 +23,10 @@ bool map_has_cpu_parts(u32 type) {
 	       type == BPF_MAP_TYPE_LRU_PERCPU_HASH || type == BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE;
 }
 
+bool map_is_array(u32 type) {
+	return type == BPF_MAP_TYPE_ARRAY || type == BPF_MAP_TYPE_PERCPU_ARRAY;
+}
+
 u32 cli_nr_cpus(void) {
 	long n = sysconf(_SC_NPROCESSORS_CONF);
 	return n > 0 ? (u32)n : 1;
@@ -247,7 +251,7 @@ static void print_histogram_map(FILE *to, const char *name, const json_t *entrie
 
 void map_print(struct cli *cli, FILE *to, const char *name, int fd, const struct bpf_map_info *info, const struct btf *btf,
                u32 key_type, u32 value_type, bool histogram) {
-	bool array = info->type == BPF_MAP_TYPE_ARRAY || info->type == BPF_MAP_TYPE_PERCPU_ARRAY;
+	bool array = map_is_array(info->type);
 	struct gather g = {info, btf, key_type, value_type, json_array(), array, 0};
 	int error = map_each_entry(cli, fd, info, gather_one, &g);
 	json_t *entries = array ? g.entries : sorted(g.entries), *item;

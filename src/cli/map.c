@@ -19,14 +19,6 @@ static const char *map_type_name(struct cli *cli, u32 type) {
 	return t ? t->name : "unknown";
 }
 
-/* Says why a command failed: the engine's sentence where it has one. */
-static int failed(struct cli *cli, const char *what, s64 error) {
-	struct engine_problem p;
-	if (engine_explain(cli->engine, &p) && p.error == error && p.sentence[0])
-		return cli_error(cli, p.suggestion[0] ? p.suggestion : NULL, "%s: %s", what, p.sentence);
-	return cli_error(cli, NULL, "%s: %s", what, strerror((int)-error));
-}
-
 /* ---- show -------------------------------------------------------------------------------------------------------- */
 
 static json_t *describe(struct cli *cli, int fd) {
@@ -89,7 +81,10 @@ static int parse_bytes(struct cli *cli, struct words *w, const char *what, u8 *t
 		char *rest;
 		unsigned long v = strtoul(w->at[0], &rest, hex ? 16 : 0);
 		bool single = n == 0 && (w->n == 1 || !((w->at[1][0] >= '0' && w->at[1][0] <= '9') || hex));
-		if (*rest || rest == w->at[0] || (v > 255 && !single))
+		bool fits = v <= 255 || (single && size <= 8 && (size == 8 || !(v >> size * 8)));
+		if (!*rest && rest != w->at[0] && single && !fits)
+			return cli_error(cli, NULL, "%s: %s does not fit into %u byte%s", what, w->at[0], size, size == 1 ? "" : "s");
+		if (*rest || rest == w->at[0] || !fits)
 			return cli_error(cli, "one byte a word, or hex and two digits a word", "%s: '%s' is no byte", what, w->at[0]);
 		if (n < size)
 			to[n] = (u8)v;
@@ -101,7 +96,8 @@ static int parse_bytes(struct cli *cli, struct words *w, const char *what, u8 *t
 		return EXIT_YES;
 	}
 	if (n != size)
-		return cli_error(cli, NULL, "%s has %u bytes here, the map wants %u", what, n, size);
+		return cli_error(cli, "one byte a word, or one number", "%s has %u byte%s here, the map wants %u", what, n,
+						 n == 1 ? "" : "s", size);
 	return EXIT_YES;
 }
 
@@ -174,26 +170,27 @@ static json_t *entry_json(const struct target *t, const u8 *key, const u8 *value
 	return o;
 }
 
-static void put_hex(const char *label, const u8 *bytes, u32 n) {
-	printf("%s:%s", label, n > 16 ? "\n" : "");
+/* Label, bytes in rows of sixteen, end: white space and all as bpftool, whose text scripts cut into fields. */
+static void put_hex(const char *label, const u8 *bytes, u32 n, char before, const char *after) {
+	printf("%s:%c", label, before);
 	for (u32 i = 0; i < n; i++)
-		printf("%s%02x", i && i % 16 == 0 ? "\n" : " ", bytes[i]);
-	printf("%s", n > 16 ? "\n" : "  ");
+		printf("%s%02x", !i ? "" : i % 16 == 0 ? "\n" : i % 8 == 0 ? "  " : " ", bytes[i]);
+	printf("%s", after);
 }
 
 static void entry_text(const struct target *t, const u8 *key, const u8 *value) {
-	put_hex("key", key, t->info.key_size);
+	u32 key_size = t->info.key_size, value_size = t->info.value_size;
 	if (!map_has_cpu_parts(t->info.type)) {
-		put_hex("value", value, t->info.value_size);
-		printf("\n");
+		bool rows = key_size > 16 || value_size > 16;
+		put_hex("key", key, key_size, rows ? '\n' : ' ', !rows && key_size + value_size <= 24 ? "  " : "\n");
+		put_hex("value", value, value_size, rows ? '\n' : ' ', "\n");
 		return;
 	}
-	printf("\n");
-	for (u32 cpu = 0; cpu * round_up(t->info.value_size, 8) < t->value_bytes; cpu++) {
+	put_hex("key", key, key_size, '\n', "\n");
+	for (u32 cpu = 0; cpu * round_up(value_size, 8) < t->value_bytes; cpu++) {
 		char label[32];
 		snprintf(label, sizeof label, "value (CPU %02u)", cpu);
-		put_hex(label, value + cpu * round_up(t->info.value_size, 8), t->info.value_size);
-		printf("\n");
+		put_hex(label, value + cpu * round_up(value_size, 8), value_size, value_size > 16 ? '\n' : ' ', "\n");
 	}
 }
 
@@ -222,7 +219,7 @@ static int dump(struct cli *cli, struct target *t) {
 		out_json(d.list, cli->json ? cli->pretty : true);
 	else
 		printf("Found %u element%s\n", d.n, d.n == 1 ? "" : "s");
-	return error ? failed(cli, "dump", error) : EXIT_YES;
+	return error ? object_failed(cli, "dump", error) : EXIT_YES;
 }
 
 static const char *const stop_words[] = {"value", "any", "exist", "noexist", "key", NULL};
@@ -230,23 +227,35 @@ static const char *const stop_words[] = {"value", "any", "exist", "noexist", "ke
 static int lookup(struct cli *cli, struct target *t, struct words *w) {
 	if (words_eat(w, "key") ? parse_bytes(cli, w, "key", t->key, t->info.key_size, stop_words) : t->info.key_size)
 		return cli->problems ? EXIT_CANNOT : cli_error(cli, "key DATA", "which key?");
+	if (!words_end(cli, w))
+		return EXIT_CANNOT;
 	union bpf_attr attr = {.map_fd = (u32)t->fd, .key = (u64)(uintptr_t)t->key, .value = (u64)(uintptr_t)t->value};
 	s64 r = cli_bpf(cli, BPF_MAP_LOOKUP_ELEM, &attr);
 	if (r == -ENOENT) {
 		if (cli->json)
 			out_json(json_null(), false);
 		else
-			put_hex("key", t->key, t->info.key_size), printf("\n\nNot found\n");
+			put_hex("key", t->key, t->info.key_size, '\n', "\n\nNot found\n");
 		return EXIT_NO;
 	}
 	if (r < 0)
-		return failed(cli, "lookup", r);
+		return object_failed(cli, "lookup", r);
 	bool typed = t->btf && t->info.btf_value_type_id;
 	if (cli->json || typed)
 		out_json(entry_json(t, t->key, t->value, cli->json), cli->json ? cli->pretty : true);
 	else
 		entry_text(t, t->key, t->value);
 	return EXIT_YES;
+}
+
+static int not_written(struct cli *cli, const struct target *t, const char *what, s64 error) {
+	if (error == -EPERM)
+		return cli_error(cli, NULL, "%s: the map is read-only here: it is frozen, or was created so", what);
+	if (error == -E2BIG)
+		return cli_error(cli, NULL, "%s: the map has %u entries, and no more", what, t->info.max_entries);
+	if (error == -EINVAL && what[0] == 'd' && map_is_array(t->info.type))
+		return cli_error(cli, "update it with zeros", "%s: an array keeps all its entries", what);
+	return object_failed(cli, what, error);
 }
 
 static int update(struct cli *cli, struct target *t, struct words *w) {
@@ -274,30 +283,36 @@ static int update(struct cli *cli, struct target *t, struct words *w) {
 		flags = BPF_EXIST;
 	else if (w->n && !words_eat(w, "any"))
 		return cli_error(cli, "any, exist or noexist", "'%s' means nothing here", w->at[0]);
+	if (!words_end(cli, w))
+		return EXIT_CANNOT;
 	union bpf_attr attr = {.map_fd = (u32)t->fd, .key = (u64)(uintptr_t)t->key, .value = (u64)(uintptr_t)t->value,
 	                       .flags = flags};
 	s64 r = cli_bpf(cli, BPF_MAP_UPDATE_ELEM, &attr);
 	if (other >= 0)
 		engine_close(cli->engine, other);
-	return r < 0 ? failed(cli, "update", r) : EXIT_YES;
+	if (r == -EEXIST)
+		return cli_error(cli, NULL, "update: this key is there already"), EXIT_NO;
+	if (r == -ENOENT)
+		return cli_error(cli, NULL, "update: there is no such key"), EXIT_NO;
+	return r < 0 ? not_written(cli, t, "update", r) : EXIT_YES;
 }
 
 static int delete_one(struct cli *cli, struct target *t, struct words *w) {
 	if (!words_eat(w, "key"))
 		return cli_error(cli, "key DATA", "which key?");
-	if (parse_bytes(cli, w, "key", t->key, t->info.key_size, stop_words))
+	if (parse_bytes(cli, w, "key", t->key, t->info.key_size, stop_words) || !words_end(cli, w))
 		return EXIT_CANNOT;
 	union bpf_attr attr = {.map_fd = (u32)t->fd, .key = (u64)(uintptr_t)t->key};
 	s64 r = cli_bpf(cli, BPF_MAP_DELETE_ELEM, &attr);
 	if (r == -ENOENT)
 		return cli_error(cli, NULL, "delete: there is no such key"), EXIT_NO;
-	return r < 0 ? failed(cli, "delete", r) : EXIT_YES;
+	return r < 0 ? not_written(cli, t, "delete", r) : EXIT_YES;
 }
 
 static int get_next(struct cli *cli, struct target *t, struct words *w) {
 	bool first = !words_eat(w, "key");
 	u8 *next = t->key + t->info.key_size + 8;
-	if (!first && parse_bytes(cli, w, "key", t->key, t->info.key_size, stop_words))
+	if ((!first && parse_bytes(cli, w, "key", t->key, t->info.key_size, stop_words)) || !words_end(cli, w))
 		return EXIT_CANNOT;
 	union bpf_attr attr = {
 		.map_fd = (u32)t->fd, .key = first ? 0 : (u64)(uintptr_t)t->key, .next_key = (u64)(uintptr_t)next};
@@ -305,7 +320,7 @@ static int get_next(struct cli *cli, struct target *t, struct words *w) {
 	if (r == -ENOENT)
 		return cli_error(cli, NULL, "getnext: that is the last key"), EXIT_NO;
 	if (r < 0)
-		return failed(cli, "getnext", r);
+		return object_failed(cli, "getnext", r);
 	if (cli->json) {
 		json_t *o = json_object();
 		json_object_set_new(o, "key", first ? json_null() : bytes_json(t->key, t->info.key_size));
@@ -315,8 +330,8 @@ static int get_next(struct cli *cli, struct target *t, struct words *w) {
 		if (first)
 			printf("key: None\n");
 		else
-			put_hex("key", t->key, t->info.key_size), printf("\n");
-		put_hex("next key", next, t->info.key_size), printf("\n");
+			put_hex("key", t->key, t->info.key_size, '\n', "\n");
+		put_hex("next key", next, t->info.key_size, '\n', "\n");
 	}
 	return EXIT_YES;
 }
@@ -325,22 +340,45 @@ static int pin(struct cli *cli, struct target *t, struct words *w) {
 	const char *path = words_next(w);
 	if (!path)
 		return cli_error(cli, "skep map pin MAP FILE", "where to?");
+	if (!words_end(cli, w))
+		return EXIT_CANNOT;
 	union bpf_attr attr = {.pathname = (u64)(uintptr_t)path, .bpf_fd = (u32)t->fd};
 	s64 r = cli_bpf(cli, BPF_OBJ_PIN, &attr);
-	return r < 0 ? failed(cli, path, r) : EXIT_YES;
+	return r < 0 ? object_failed(cli, path, r) : EXIT_YES;
 }
 
 static int freeze(struct cli *cli, struct target *t, struct words *w) {
+	if (!words_end(cli, w))
+		return EXIT_CANNOT;
 	union bpf_attr attr = {.map_fd = (u32)t->fd};
 	s64 r = cli_bpf(cli, BPF_MAP_FREEZE, &attr);
-	return r < 0 ? failed(cli, "freeze", r) : EXIT_YES;
+	return r < 0 ? object_failed(cli, "freeze", r) : EXIT_YES;
 }
 
 static int dump_words(struct cli *cli, struct target *t, struct words *w) {
-	return dump(cli, t);
+	return words_end(cli, w) ? dump(cli, t) : EXIT_CANNOT;
 }
 
 /* ---- create ------------------------------------------------------------------------------------------------------- */
+
+/* The type of this name; NULL after a sentence. */
+static const struct abi_map_type *type_by_name(struct cli *cli, const char *name) {
+	enum { MOST = 64 };
+	const struct skep_abi *abi = engine_abi(cli->engine);
+	const char *names[MOST];
+	char room[256];
+	u32 n = 0;
+	const struct abi_map_type *t = name ? abi_map_type_by_name(abi, name) : NULL;
+	if (t)
+		return t;
+	for (u32 id = 0; id < MOST; id++)
+		if ((t = abi_map_type(abi, id)))
+			names[n++] = t->name;
+	static const char some[] = "hash, array, percpu_hash, percpu_array, ringbuf …";
+	cli_error(cli, name ? cli_did_you_mean(name, names, n, some, room) : some,
+			  name ? "there is no map type '%s'" : "the word type is missing, and a type after it", name);
+	return NULL;
+}
 
 static int create(struct cli *cli, struct words *w) {
 	const char *path = words_next(w), *type = NULL, *name = "";
@@ -364,30 +402,48 @@ static int create(struct cli *cli, struct words *w) {
 		else if (!number)
 			return cli_error(cli, "type, key, value, entries, name or flags", "'%s' means nothing here", what);
 	}
-	const struct abi_map_type *t = type ? abi_map_type_by_name(engine_abi(cli->engine), type) : NULL;
+	const struct abi_map_type *t = type_by_name(cli, type);
 	if (!t)
-		return cli_error(cli, "hash, array, percpu_hash, percpu_array, ringbuf …", "there is no map type '%s'",
-						 type ? type : "");
+		return EXIT_CANNOT;
+	if (!entries)
+		return cli_error(cli, "entries MAX_ENTRIES", "how many entries?");
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
+	if (name[strspn(name, letters)])
+		return cli_error(cli, "letters, digits, _ and .", "a map cannot be called '%s'", name);
 	union bpf_attr attr = {.map_type = t->id, .key_size = (u32)key, .value_size = (u32)value, .max_entries = (u32)entries,
 	                       .map_flags = (u32)flags};
 	snprintf(attr.map_name, sizeof attr.map_name, "%s", name);
 	s64 fd = cli_bpf(cli, BPF_MAP_CREATE, &attr);
+	if (fd == -EINVAL)
+		return cli_error(cli, "arrays have keys of 4 bytes; ring buffers no key, no value, and a power of two of bytes",
+						 "a map of type %s cannot have a key of %llu bytes, a value of %llu, %llu entries and flags 0x%llx",
+						 t->name, (unsigned long long)key, (unsigned long long)value, (unsigned long long)entries,
+						 (unsigned long long)flags);
 	if (fd < 0)
-		return failed(cli, "create", fd);
+		return object_failed(cli, "create", fd);
 	union bpf_attr pin_attr = {.pathname = (u64)(uintptr_t)path, .bpf_fd = (u32)fd};
 	s64 r = cli_bpf(cli, BPF_OBJ_PIN, &pin_attr);
 	engine_close(cli->engine, (int)fd);
-	return r < 0 ? failed(cli, path, r) : EXIT_YES;
+	return r < 0 ? object_failed(cli, path, r) : EXIT_YES;
+}
+
+/* What is done without an answer is answered with null in JSON, as by bpftool. */
+static int done(struct cli *cli, int status) {
+	if (!status && cli->json)
+		out_json(json_null(), false);
+	return status;
 }
 
 int cmd_map(struct cli *cli, int argc, char **argv) {
 	static const struct {
 		const char *name;
 		int (*run)(struct cli *, struct target *, struct words *);
-	} actions[] = {{"dump", dump_words}, {"update", update}, {"lookup", lookup}, {"getnext", get_next},
-	               {"delete", delete_one}, {"pin", pin},     {"freeze", freeze}};
+		bool answers;
+	} actions[] = {{"dump", dump_words, true}, {"update", update, false}, {"lookup", lookup, true},
+				   {"getnext", get_next, true}, {"delete", delete_one, false}, {"pin", pin, false},
+				   {"freeze", freeze, false}};
 	static const char *const names[] = {"show", "list", "create", "dump", "update", "lookup", "getnext", "delete", "pin",
-	                                    "freeze", "help"};
+	                                    "unpin", "freeze", "help"};
 	struct arguments a;
 	int parsed = cli_parse(cli, argc, argv, &a);
 	if (parsed != PARSED)
@@ -396,7 +452,7 @@ int cmd_map(struct cli *cli, int argc, char **argv) {
 	if (!w.n || words_eat(&w, "show") || words_eat(&w, "list"))
 		return object_show(cli, &w, true, describe, describe_text);
 	if (words_eat(&w, "create"))
-		return create(cli, &w);
+		return done(cli, create(cli, &w));
 	for (u32 i = 0; i < ARRAY_SIZE(actions); i++) {
 		if (!words_eat(&w, actions[i].name))
 			continue;
@@ -405,10 +461,13 @@ int cmd_map(struct cli *cli, int argc, char **argv) {
 		if (!status)
 			status = actions[i].run(cli, &t, &w);
 		close_target(cli, &t);
-		return status;
+		return actions[i].answers ? status : done(cli, status);
 	}
+	if (words_eat(&w, "unpin"))
+		return done(cli, object_unpin(cli, &w));
 	if (words_eat(&w, "help"))
 		return help_noun(cli, "map");
-	const char *near = cli_nearest(w.at[0], names, ARRAY_SIZE(names));
-	return cli_error(cli, near ? near : "skep map help", "map has no action '%s'", w.at[0]);
+	char room[256];
+	return cli_error(cli, cli_did_you_mean(w.at[0], names, ARRAY_SIZE(names), "skep map help", room),
+					 "map has no action '%s'", w.at[0]);
 }

@@ -22,6 +22,20 @@ bool words_eat(struct words *w, const char *word) {
 	return words_is(w, word) && words_next(w);
 }
 
+bool words_end(struct cli *cli, const struct words *w) {
+	if (w->n)
+		cli_error(cli, NULL, "'%s' is one word too many; skep help %s shows the usage", w->at[0], cli->verb);
+	return !w->n;
+}
+
+int object_failed(struct cli *cli, const char *what, s64 error) {
+	enum { ENOTSUPP = 524 }; /* the kernel's own: libc has no words for it */
+	struct engine_problem p;
+	if (engine_explain(cli->engine, &p) && p.error == error && p.sentence[0])
+		return cli_error(cli, p.suggestion[0] ? p.suggestion : NULL, "%s: %s", what, p.sentence);
+	return cli_error(cli, NULL, "%s: %s", what, error == -ENOTSUPP ? "not supported" : strerror((int)-error));
+}
+
 s64 cli_bpf(struct cli *cli, u32 cmd, union bpf_attr *attr) {
 	struct skep_engine *e = cli_engine(cli);
 	return e ? skep_bpf(e, cmd, attr, sizeof *attr) : -EIO;
@@ -44,10 +58,22 @@ int object_open_pin(struct cli *cli, const char *path) {
 	if (fd >= 0)
 		return (int)fd;
 	if (fd == -ENOENT)
-		cli_error(cli, "skep prog show and skep map show list what is pinned", "nothing is pinned at %s", path);
+		cli_error(cli, "skep prog show and skep map show say what is loaded", "nothing is pinned at %s", path);
 	else
 		cli_error(cli, NULL, "%s cannot be opened: %s", path, strerror((int)-fd));
 	return -EXIT_CANNOT;
+}
+
+int object_unpin(struct cli *cli, struct words *w) {
+	const char *path = words_next(w);
+	if (!path)
+		return cli_error(cli, "skep prog unpin FILE", "which pin?");
+	if (!words_end(cli, w) || !cli_engine(cli))
+		return EXIT_CANNOT;
+	int error = engine_unpin(cli->engine, path);
+	if (error == -ENOENT)
+		return cli_error(cli, NULL, "nothing is pinned at %s", path);
+	return error ? object_failed(cli, path, error) : EXIT_YES;
 }
 
 int object_each(struct cli *cli, u32 next_cmd, u32 fd_cmd, int (*fn)(struct cli *, u32, int, void *), void *owner) {
@@ -152,6 +178,26 @@ static int by_id(struct cli *cli, const char *kind, const char *text, u32 cmd) {
 	return -EXIT_CANNOT;
 }
 
+/* A pin says nothing of what hangs on it; read as the other kind, a description would be nonsense. */
+static int pinned(struct cli *cli, const char *kind, const char *path, bool is_map) {
+	int fd = object_open_pin(cli, path);
+	if (fd < 0)
+		return fd;
+	struct engine_map *map = is_map ? engine_map_get(cli->engine, fd) : NULL;
+	struct engine_prog *prog = is_map ? NULL : engine_prog_get(cli->engine, fd);
+	bool right = map || prog;
+	if (map)
+		engine_map_put(cli->engine, map);
+	if (prog)
+		engine_prog_put(cli->engine, prog);
+	if (right)
+		return fd;
+	engine_close(cli->engine, fd);
+	cli_error(cli, is_map ? "skep prog show pinned PATH, if it is a program" : "skep map show pinned PATH, if it is a map",
+			  "what is pinned at %s is not a %s", path, kind);
+	return -EXIT_CANNOT;
+}
+
 static int object_fd(struct cli *cli, struct words *w, bool is_map) {
 	const char *kind = is_map ? "map" : "program", *how = words_next(w), *what = words_next(w);
 	if (!how || !what) {
@@ -163,7 +209,7 @@ static int object_fd(struct cli *cli, struct words *w, bool is_map) {
 	if (!strcmp(how, "id"))
 		return by_id(cli, kind, what, is_map ? BPF_MAP_GET_FD_BY_ID : BPF_PROG_GET_FD_BY_ID);
 	if (!strcmp(how, "pinned"))
-		return object_open_pin(cli, what);
+		return pinned(cli, kind, what, is_map);
 	if (!strcmp(how, "name"))
 		return by_search(cli, kind, &wanted);
 	if (!strcmp(how, "tag") && !is_map) {
@@ -225,6 +271,8 @@ int object_show(struct cli *cli, struct words *w, bool is_map, object_describe_f
 	int fd = object_fd(cli, w, is_map);
 	if (fd < 0)
 		return -fd;
+	if (!words_end(cli, w))
+		return engine_close(cli->engine, fd), EXIT_CANNOT;
 	json_t *o = describe(cli, fd);
 	engine_close(cli->engine, fd);
 	if (!o)

@@ -20,6 +20,10 @@ s64 cli_bpf(struct cli *cli, u32 cmd, union bpf_attr *attr);
 int object_prog(struct cli *cli, struct words *w);
 int object_map(struct cli *cli, struct words *w);
 int object_open_pin(struct cli *cli, const char *path);
+int object_unpin(struct cli *cli, struct words *w);
+bool words_end(struct cli *cli, const struct words *w); /* false, after a sentence, when words are left */
+/* Says why a command failed: the engine's sentence where it has one. Returns EXIT_CANNOT. */
+int object_failed(struct cli *cli, const char *what, s64 error);
 
 int object_map_info(struct cli *cli, int fd, struct bpf_map_info *info);
 int object_prog_info(struct cli *cli, int fd, struct bpf_prog_info *info);
@@ -43,14 +47,20 @@ struct map_entry {
 typedef int map_entry_fn(void *owner, const struct map_entry *entry);
 int map_each_entry(struct cli *cli, int fd, const struct bpf_map_info *info, map_entry_fn *fn, void *owner);
 bool map_has_cpu_parts(u32 type);
+bool map_is_array(u32 type);
 u32 cli_nr_cpus(void);
 
 /* A value of a type as JSON; btf NULL or type 0: an unsigned number for 1, 2, 4, 8 bytes, else hexadecimal bytes. */
 json_t *value_json(const struct btf *btf, u32 type, const void *data, u32 bytes);
 json_t *bytes_json(const void *data, u32 bytes); /* ["0x00", …] as bpftool */
 
-/* Instructions as [{"insn":INDEX,"text":…}]; flags of isa/disasm.h; bytes: with "bytes" in hexadecimal. */
-json_t *listing_json(const struct bpf_insn *insns, u32 n, u32 flags, bool bytes);
+/* Instructions as [{"insn":INDEX,"text":…}]; flags of isa/disasm.h; bytes: with "bytes" in hexadecimal. loaded: they come
+ * from the engine, where a map is known by its id. */
+struct listing {
+	u32 flags;
+	bool bytes, loaded;
+};
+json_t *listing_json(const struct bpf_insn *insns, u32 n, struct listing how);
 void listing_text(const json_t *list);
 
 /* A map as a table for people: see run. histogram: its values are counts by slot. */

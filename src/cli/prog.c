@@ -100,11 +100,13 @@ static void prog_text(const json_t *o) {
 /* ---- load and pin ------------------------------------------------------------------------------------------------ */
 
 static int pin_failed(struct cli *cli, const char *path, int error) {
-	const char *hint = error == -EEXIST ? "something is pinned there already: choose another name" : NULL;
 	struct engine_problem problem;
+	if (error == -EEXIST)
+		return cli_error(cli, "choose another name, or take that one away: skep prog unpin FILE",
+						 "something is pinned at %s already", path);
 	if (engine_explain(cli->engine, &problem) && problem.error == error)
-		return cli_error(cli, problem.suggestion[0] ? problem.suggestion : hint, "%s", problem.sentence);
-	return cli_error(cli, hint, "%s cannot be pinned: %s", path, strerror(-error));
+		return cli_error(cli, problem.suggestion[0] ? problem.suggestion : NULL, "%s", problem.sentence);
+	return cli_error(cli, NULL, "%s cannot be pinned: %s", path, strerror(-error));
 }
 
 /* Makes the directories of a pin's path, as bpftool does for loadall and pinmaps. */
@@ -141,13 +143,20 @@ static int load_options(struct cli *cli, struct words *w, struct load_options *o
 }
 
 static int set_type(struct cli *cli, struct skep_program *p, const char *type) {
+	enum { MOST = 256 };
 	const struct skep_abi *abi = engine_abi(cli->engine);
-	for (u32 id = 0; id < 256; id++) {
+	const char *names[MOST];
+	char room[256];
+	u32 n = 0;
+	for (u32 id = 0; id < MOST; id++) {
 		const struct abi_prog_type *t = abi_prog_type(abi, id);
 		if (t && !strcmp(t->name, type))
 			return skep_program__set_type(p, id, 0) ? EXIT_CANNOT : EXIT_YES;
+		if (t)
+			names[n++] = t->name;
 	}
-	return cli_error(cli, NULL, "there is no program type '%s'", type);
+	return cli_error(cli, cli_did_you_mean(type, names, n, "xdp, sched_cls, tracepoint …", room),
+					 "there is no program type '%s'", type);
 }
 
 static int load(struct cli *cli, struct words *w, const struct arguments *a, bool all) {
@@ -171,7 +180,7 @@ static int load(struct cli *cli, struct words *w, const struct arguments *a, boo
 			first = p;
 	}
 	if (!status && !first)
-		status = cli_error(cli, NULL, o.program ? "%s has no program %s" : "%s has no program", path, o.program);
+		status = cli_no_program(cli, object, path, o.program);
 	u32 before = cli->problems;
 	int error = status ? 0 : skep_object__load(object, cli->engine);
 	if (error)
@@ -204,12 +213,21 @@ static int pin(struct cli *cli, struct words *w) {
 	if (fd < 0)
 		return -fd;
 	const char *path = words_next(w);
+	if (!words_end(cli, w))
+		return engine_close(cli->engine, fd), EXIT_CANNOT;
 	union bpf_attr attr = {.pathname = (u64)(uintptr_t)path, .bpf_fd = (u32)fd};
 	int error = path ? (int)cli_bpf(cli, BPF_OBJ_PIN, &attr) : -EINVAL;
 	engine_close(cli->engine, fd);
 	if (!path)
 		return cli_error(cli, "skep prog pin PROG FILE", "where to?");
 	return error ? pin_failed(cli, path, error) : EXIT_YES;
+}
+
+/* What is done without an answer is answered with null in JSON, as by bpftool. */
+static int done(struct cli *cli, int status) {
+	if (!status && cli->json)
+		out_json(json_null(), false);
+	return status;
 }
 
 int prog_dump(struct cli *cli, struct words *w);
@@ -226,16 +244,19 @@ int cmd_prog(struct cli *cli, int argc, char **argv) {
 	if (words_eat(&w, "dump"))
 		return prog_dump(cli, &w);
 	if (!strcmp(w.at[0], "loadall"))
-		return words_next(&w), load(cli, &w, &a, true);
+		return words_next(&w), done(cli, load(cli, &w, &a, true));
 	if (words_eat(&w, "load"))
-		return load(cli, &w, &a, false);
+		return done(cli, load(cli, &w, &a, false));
 	if (words_eat(&w, "pin"))
-		return pin(cli, &w);
+		return done(cli, pin(cli, &w));
+	if (words_eat(&w, "unpin"))
+		return done(cli, object_unpin(cli, &w));
 	if (words_eat(&w, "run"))
 		return prog_run(cli, &w);
 	if (words_eat(&w, "help"))
 		return help_noun(cli, "prog");
-	static const char *const actions[] = {"show", "list", "dump", "load", "loadall", "pin", "run", "help"};
-	const char *near = cli_nearest(w.at[0], actions, ARRAY_SIZE(actions));
-	return cli_error(cli, near ? near : "skep prog help", "prog has no action '%s'", w.at[0]);
+	static const char *const actions[] = {"show", "list", "dump", "load", "loadall", "pin", "unpin", "run", "help"};
+	char room[256];
+	return cli_error(cli, cli_did_you_mean(w.at[0], actions, ARRAY_SIZE(actions), "skep prog help", room),
+					 "prog has no action '%s'", w.at[0]);
 }

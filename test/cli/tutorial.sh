@@ -37,5 +37,32 @@ t "map update" $SKEP map update id $id key 0 0 0 0 value 5 0 0 0 0 0 0 0
 is "map lookup" 5 "$($SKEP -j map lookup id $id key 0 0 0 0 | jq .formatted.value)"
 $SKEP map lookup id $id key 9 0 0 0 >/dev/null 2>&1; is "a key that is not there: status" 1 $?
 $SKEP map update id $id key 0 value 1 2 3 >/dev/null 2>&1; is "a value of the wrong size: status" 2 $?
+out=$($SKEP map update id $id key 4294967296 value 1 2>&1); is "a key that does not fit: status" 2 $?
+like "a key that does not fit" "does not fit into 4 bytes" "$out"
+$SKEP map update id $id key 0 value 5 noexist >/dev/null 2>&1; is "noexist where it exists: status" 1 $?
+for words in "map dump id $id x" "map lookup id $id key 0 value" "map show id $id x" "prog show pinned $pin x" "prog dump xlated pinned $pin opcode x"; do
+	out=$($SKEP $words 2>&1); is "$words: status" 2 $?
+	like "$words: a word too many" "one word too many" "$out"
+done
+out=$($SKEP map show pinned $pin 2>&1); is "a program is not a map: status" 2 $?
+like "a program is not a map" "is not a map" "$out"
+out=$($SKEP prog dump xlated pinned /sys/fs/bpf/maps/calls 2>&1); is "a map is not a program: status" 2 $?
+like "a map is not a program" "is not a program" "$out"
+out=$($SKEP prog run pinned $pin data_in ppid.c 2>&1); is "a program that takes no data: status" 2 $?
+like "a program that takes no data" "not run over data" "$out"
+like "a dump has the C lines" '^; u32 pid = bpf_get_current_pid_tgid' "$($SKEP prog dump xlated pinned $pin)"
+cat >print.bpf.c <<'C'
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+SEC("ksyscall/getppid") int hello(struct pt_regs *ctx) { bpf_printk("hello"); return 0; }
+char LICENSE[] SEC("license") = "GPL";
+C
+t "a program that prints" $SKEP prog load print.bpf.c /sys/fs/bpf/print
+is "attach --json: lines are JSON" 1000 "$($SKEP attach --json /sys/fs/bpf/print --syscall getppid -- ./ppid | jq -r .printk | grep -c '^hello$')"
 t "the maps' pins dump" $SKEP map dump pinned /sys/fs/bpf/maps/calls
+is "what is pinned is there" true "$($SKEP -j prog show | jq 'length >= 4')"
+for name in tutorial counter print all/count; do t "prog unpin $name" $SKEP prog unpin /sys/fs/bpf/$name; done
+is "map unpin answers null in JSON" null "$($SKEP -j map unpin /sys/fs/bpf/maps/calls)"
+is "without pins nothing is left" "[] []" "$(echo $($SKEP -j prog show) $($SKEP -j map show))"
+$SKEP prog unpin $pin >/dev/null 2>&1; is "unpinning twice: status" 2 $?
 done_testing
