@@ -1,6 +1,10 @@
 /* A packet filter: drops IPv4 fragments and everything sent to a blocked TCP or UDP port, counts the rest by protocol.
  *
- *   skep test examples/filter.bpf.c --pcap in.pcap --out passed.pcap
+ *   $ skep test examples/filter.bpf.c --pcap in.pcap --out passed.pcap
+ *   verdict   packets
+ *   XDP_DROP        4
+ *   XDP_PASS        9
+ *   13 packets, 9 passed
  */
 #include "vmlinux.h"
 #include <bpf/bpf_endian.h>

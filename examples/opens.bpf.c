@@ -1,6 +1,15 @@
 /* Which files does a command open, and which are not there?
  *
- *   skep run examples/opens.bpf.c -- git --version
+ *   $ skep run examples/opens.bpf.c -- wc -l /etc/passwd
+ *   24 /etc/passwd
+ *   opens: pid 19700  result 3  comm wc  path /etc/ld.so.cache
+ *   opens: pid 19700  result 3  comm wc  path /lib/x86_64-linux-gnu/libc.so.6
+ *   opens: pid 19700  result 3  comm wc  path /etc/passwd
+ *
+ *   paths (hash, 0 entries)
+ *   (empty)
+ *
+ * A result below zero is -errno: -2 is ENOENT, no such file.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>

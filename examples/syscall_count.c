@@ -2,16 +2,27 @@
  *
  *   $ skep run examples/syscall_count.c -- sh -c 'ls > /dev/null; ls > /dev/null'
  *   counts (hash, 3 entries)
- *      key  value
- *    12716    106
- *    12717    106
- *    12715     58
+ *     key  value
+ *   19665     86
+ *   19667     72
+ *   19666     72
  *
  * or step by step, as a tutorial would:
  *
  *   $ skep prog load examples/syscall_count.c /sys/fs/bpf/count
  *   $ skep attach /sys/fs/bpf/count --syscall __x64_sys_execve -- sh -c '/bin/true; /bin/true'
  *   $ skep map dump name counts
+ *   [
+ *       {
+ *           "key": 21496,
+ *           "value": 1
+ *       },
+ *       {
+ *           "key": 21498,
+ *           "value": 1
+ *       }
+ *   ]
+ *   $ skep prog unpin /sys/fs/bpf/count
  */
 BPF_HASH(counts, u32, u64);
 

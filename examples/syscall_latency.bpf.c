@@ -1,6 +1,19 @@
 /* How long does each system call take? One histogram per call, in powers of two of nanoseconds.
  *
- *   skep run examples/syscall_latency.bpf.c -- ls -laR /usr/share/doc
+ *   $ skep run examples/syscall_latency.bpf.c --map latency_ns -- du -sh /usr/include
+ *   134M	/usr/include
+ *
+ *   latency_ns[257]
+ *           value       count
+ *      1024..2047         475  ██████████████████████████████████████████████████
+ *      2048..4095         436  █████████████████████████████████████████████▉
+ *      4096..8191           9  ▉
+ *     8192..16383           2  ▏
+ *    16384..32767           8  ▊
+ *    32768..65535           6  ▋
+ *   65536..131071           1
+ *
+ * and so on for each call that was made; the number in brackets is the call's, 257 is openat.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
