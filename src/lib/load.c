@@ -262,7 +262,8 @@ static int pin(struct skep_object *o, int fd, const char *path) {
 	struct engine_problem problem;
 	const char *said = err ? explain(o, &problem) : NULL;
 	return err ? object_error(o, (int)err,
-				  err == -EEXIST ? "Take it away with skep prog unpin or skep map unpin, or choose another path" : permission_hint(o, err),
+				  err == -EEXIST ? "Take it away with skep prog unpin or skep map unpin, or choose another path"
+				                 : permission_hint(o, err),
 				  "cannot pin at %s: %s", path, said ? said : strerror((int)-err))
 		   : 0;
 }

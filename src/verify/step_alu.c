@@ -384,7 +384,8 @@ int step_alu(struct verifier *v, const struct bpf_insn *insn) {
 			err = check_reg_read(v, insn->dst_reg);
 		if (err)
 			return err;
-		if (BPF_SRC(insn->code) == BPF_K && !(v->aux[v->at].flags & AUX_SEEN) && insn_valid(VALID_OPERANDS, v->insns, v->at, v->n, message))
+		if (BPF_SRC(insn->code) == BPF_K && !(v->aux[v->at].flags & AUX_SEEN) &&
+		    insn_valid(VALID_OPERANDS, v->insns, v->at, v->n, message))
 			return refuse_insn(v, message);
 		err = check_reg_write(v, insn->dst_reg);
 		if (!err)
