@@ -73,6 +73,8 @@ static int take(struct cli *cli, struct arguments *out, const struct option_row 
 		return EXIT_CANNOT;
 	if (!strcmp(r->long_name, "verbose"))
 		cli->verbose = true;
+	if (!strcmp(r->long_name, "bpffs"))
+		cli->bpffs = true;
 	if (out->options_n == ARRAY_SIZE(out->option))
 		return cli_error(cli, NULL, "too many options");
 	out->option[out->options_n++] = (struct option_value){r->long_name, value ? value : ""};
@@ -120,6 +122,10 @@ int cli_parse_leading(struct cli *cli, int argc, char **argv) {
 			return argv[i] = "version", i;
 		if (!strcmp(w, "-d"))
 			argv[i] = "--debug"; /* as bpftool calls it */
+		if (!strcmp(w, "-f") || !strcmp(w, "--bpffs")) { /* a noun's option, which bpftool has before the noun */
+			cli->bpffs = true;
+			continue;
+		}
 		if (parse_option(cli, argc, argv, &i, &out))
 			return -1;
 	}

@@ -12,6 +12,7 @@ enum { EXIT_YES = 0, EXIT_NO = 1, EXIT_CANNOT = 2 };
 struct cli {
 	const char *verb;
 	bool json, pretty, debug;
+	bool bpffs;                 /* --bpffs: show lists pins */
 	bool verbose;               /* --verbose: the verifier's log with a refusal */
 	struct skep_engine *engine; /* made by cli_engine when first asked for */
 	bool interpreter;           /* programs run interpreted in this process */

@@ -88,7 +88,7 @@ void command_report(const struct command *c, bool verbose) {
 		cli_warn(c->cli, "%llu of %llu system call sites were left alone", (unsigned long long)rep.sites_skipped,
 				 (unsigned long long)(rep.sites + rep.sites_skipped));
 	if (verbose)
-		cli_warn(c->cli, "%llu processes, %llu execs, %llu images, %llu system call sites",
+		cli_warn(c->cli, "processes: %llu, execs: %llu, images: %llu, system call sites: %llu",
 				 (unsigned long long)rep.processes, (unsigned long long)rep.execs, (unsigned long long)rep.images,
 				 (unsigned long long)rep.sites);
 }

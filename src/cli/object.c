@@ -52,30 +52,6 @@ int object_prog_info(struct cli *cli, int fd, struct bpf_prog_info *info) {
 	return (int)cli_bpf(cli, BPF_OBJ_GET_INFO_BY_FD, &attr);
 }
 
-int object_open_pin(struct cli *cli, const char *path) {
-	union bpf_attr attr = {.pathname = (u64)(uintptr_t)path};
-	s64 fd = cli_bpf(cli, BPF_OBJ_GET, &attr);
-	if (fd >= 0)
-		return (int)fd;
-	if (fd == -ENOENT)
-		cli_error(cli, "skep prog show and skep map show say what is loaded", "nothing is pinned at %s", path);
-	else
-		cli_error(cli, NULL, "%s cannot be opened: %s", path, strerror((int)-fd));
-	return -EXIT_CANNOT;
-}
-
-int object_unpin(struct cli *cli, struct words *w) {
-	const char *path = words_next(w);
-	if (!path)
-		return cli_error(cli, "skep prog unpin FILE", "which pin?");
-	if (!words_end(cli, w) || !cli_engine(cli))
-		return EXIT_CANNOT;
-	int error = engine_unpin(cli->engine, path);
-	if (error == -ENOENT)
-		return cli_error(cli, NULL, "nothing is pinned at %s", path);
-	return error ? object_failed(cli, path, error) : EXIT_YES;
-}
-
 int object_each(struct cli *cli, u32 next_cmd, u32 fd_cmd, int (*fn)(struct cli *, u32, int, void *), void *owner) {
 	u32 id = 0;
 	for (;;) {
@@ -178,19 +154,22 @@ static int by_id(struct cli *cli, const char *kind, const char *text, u32 cmd) {
 	return -EXIT_CANNOT;
 }
 
+bool object_is(struct cli *cli, int fd, bool is_map) {
+	struct engine_map *map = is_map ? engine_map_get(cli->engine, fd) : NULL;
+	struct engine_prog *prog = is_map ? NULL : engine_prog_get(cli->engine, fd);
+	if (map)
+		engine_map_put(cli->engine, map);
+	if (prog)
+		engine_prog_put(cli->engine, prog);
+	return map || prog;
+}
+
 /* A pin says nothing of what hangs on it; read as the other kind, a description would be nonsense. */
 static int pinned(struct cli *cli, const char *kind, const char *path, bool is_map) {
 	int fd = object_open_pin(cli, path);
 	if (fd < 0)
 		return fd;
-	struct engine_map *map = is_map ? engine_map_get(cli->engine, fd) : NULL;
-	struct engine_prog *prog = is_map ? NULL : engine_prog_get(cli->engine, fd);
-	bool right = map || prog;
-	if (map)
-		engine_map_put(cli->engine, map);
-	if (prog)
-		engine_prog_put(cli->engine, prog);
-	if (right)
+	if (object_is(cli, fd, is_map))
 		return fd;
 	engine_close(cli->engine, fd);
 	cli_error(cli, is_map ? "skep prog show pinned PATH, if it is a program" : "skep map show pinned PATH, if it is a map",
@@ -241,23 +220,39 @@ int object_map(struct cli *cli, struct words *w) {
 
 struct showing {
 	json_t *list; /* JSON mode */
+	bool is_map;
 	object_describe_fn *describe;
 	object_text_fn *text;
 };
 
+static json_t *described(struct cli *cli, int fd, const struct showing *s) {
+	json_t *o = s->describe(cli, fd);
+	if (o && cli->bpffs)
+		json_object_set_new(o, "pinned", object_pins(cli, (u32)json_integer_value(json_object_get(o, "id")), s->is_map));
+	return o;
+}
+
+static void put_text(const json_t *o, const struct showing *s) {
+	json_t *path;
+	size_t i;
+	s->text(o);
+	json_array_foreach(json_object_get(o, "pinned"), i, path)
+		printf("\tpinned %s\n", json_string_value(path));
+}
+
 static int show_one(struct cli *cli, u32 id, int fd, void *owner) {
 	struct showing *s = owner;
-	json_t *o = s->describe(cli, fd);
+	json_t *o = described(cli, fd, s);
 	if (o && s->list)
 		json_array_append(s->list, o);
 	else if (o)
-		s->text(o);
+		put_text(o, s);
 	json_decref(o);
 	return 0;
 }
 
 int object_show(struct cli *cli, struct words *w, bool is_map, object_describe_fn *describe, object_text_fn *text) {
-	struct showing s = {.describe = describe, .text = text};
+	struct showing s = {.is_map = is_map, .describe = describe, .text = text};
 	if (!cli_engine(cli))
 		return EXIT_CANNOT;
 	if (!w->n) {
@@ -273,14 +268,14 @@ int object_show(struct cli *cli, struct words *w, bool is_map, object_describe_f
 		return -fd;
 	if (!words_end(cli, w))
 		return engine_close(cli->engine, fd), EXIT_CANNOT;
-	json_t *o = describe(cli, fd);
+	json_t *o = described(cli, fd, &s);
 	engine_close(cli->engine, fd);
 	if (!o)
 		return cli_error(cli, NULL, "the %s cannot be described", is_map ? "map" : "program");
 	if (cli->json)
 		out_json(json_incref(o), cli->pretty);
 	else
-		text(o);
+		put_text(o, &s);
 	json_decref(o);
 	return EXIT_YES;
 }

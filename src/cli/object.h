@@ -20,6 +20,8 @@ s64 cli_bpf(struct cli *cli, u32 cmd, union bpf_attr *attr);
 int object_prog(struct cli *cli, struct words *w);
 int object_map(struct cli *cli, struct words *w);
 int object_open_pin(struct cli *cli, const char *path);
+bool object_is(struct cli *cli, int fd, bool is_map);      /* is this descriptor a map, or else a program? */
+json_t *object_pins(struct cli *cli, u32 id, bool is_map); /* ["/sys/fs/bpf/…"] */
 int object_unpin(struct cli *cli, struct words *w);
 bool words_end(struct cli *cli, const struct words *w); /* false, after a sentence, when words are left */
 /* Says why a command failed: the engine's sentence where it has one. Returns EXIT_CANNOT. */

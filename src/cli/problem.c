@@ -65,8 +65,11 @@ void cli_diagnostic(void *owner, const struct skep_diagnostic *d) {
 	if (l == 0)
 		cli->problems++;
 	fflush(stdout);
-	if (l == 2 && !cli->debug)
+	if (l == 2 && !cli->debug) { /* of what was accepted the log is all there is to say */
+		if (cli->verbose && d->log)
+			fputs(d->log, stderr);
 		return;
+	}
 	if (cli->json) {
 		put_json_problem(level[l], d->code, d->sentence, d->suggestion);
 		return;

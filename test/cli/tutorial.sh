@@ -60,6 +60,9 @@ C
 t "a program that prints" $SKEP prog load print.bpf.c /sys/fs/bpf/print
 is "attach --json: lines are JSON" 1000 "$($SKEP attach --json /sys/fs/bpf/print --syscall getppid -- ./ppid | jq -r .printk | grep -c '^hello$')"
 t "the maps' pins dump" $SKEP map dump pinned /sys/fs/bpf/maps/calls
+is "show -f: the pins of a program" '["/sys/fs/bpf/all/count"]' "$($SKEP -j prog show pinned /sys/fs/bpf/all/count -f | jq -c .pinned)"
+like "show -f: the pins of a map" 'pinned /sys/fs/bpf/maps/calls' "$($SKEP -f map show)"
+like "verify -v: the log of what is accepted" '^processed [0-9]+ insns' "$($SKEP verify counter.o -v 2>&1)"
 is "what is pinned is there" true "$($SKEP -j prog show | jq 'length >= 4')"
 for name in tutorial counter print all/count; do t "prog unpin $name" $SKEP prog unpin /sys/fs/bpf/$name; done
 is "map unpin answers null in JSON" null "$($SKEP -j map unpin /sys/fs/bpf/maps/calls)"
