@@ -12,7 +12,7 @@ int image_build(const struct xlated *x, u32 flags, bool jit, struct image **out)
 void image_free(struct image *image);
 
 /* Makes sure that image->lines is there: which machine code belongs to which instruction. Lines are twice as large as
- * code and hardly ever asked for, so they are made when they are, by compiling once more. Not thread safe. 0 or -ENOMEM. */
+ * code and hardly ever asked for, so they are made when they are, by compiling once more. 0 or -ENOMEM. */
 int image_lines(struct image *image);
 
 /* Resolves a relocation in one address space. */

@@ -88,14 +88,17 @@ int image_build(const struct xlated *x, u32 flags, bool jit, struct image **out)
 }
 
 int image_lines(struct image *image) {
-	if (!image->code || image->lines)
-		return 0;
 	struct image again = {.xlated = image->xlated, .flags = image->flags | IMAGE_LINES};
 	const struct jit_machine *m = host_machine();
+	if (!image->code || __atomic_load_n(&image->lines, __ATOMIC_ACQUIRE))
+		return 0;
 	int r = jit_compile(&again, m, m->features());
 	if (!r) {
+		struct line_at *none = NULL;
 		ASSERT(again.code_size == image->code_size && again.lines_n); /* the same input, the same code */
-		image->lines = again.lines, image->lines_n = again.lines_n;
+		WRITE_ONCE(image->lines_n, again.lines_n); /* if another thread does this too, it has the same number */
+		if (!__atomic_compare_exchange_n(&image->lines, &none, again.lines, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+			free(again.lines);
 	}
 	free(again.code);
 	free(again.relocs);
