@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 enum { THREADS = 8, ROUNDS = 3, N = 3000 };
+static int done; /* threads that have made their calls */
 static void *work(void *arg) {
 	(void)arg;
 	for (int i = 0; i < N; i++)
@@ -10,6 +11,7 @@ static void *work(void *arg) {
 	/* the thread's own idea of itself, through libc and through the kernel */
 	if (syscall(SYS_gettid) != gettid())
 		report("bad tid\n");
+	__atomic_fetch_add(&done, 1, __ATOMIC_RELEASE);
 	return NULL;
 }
 int main(void) {
@@ -22,8 +24,6 @@ int main(void) {
 			pthread_join(t[i], NULL);
 	}
 	/* detached ones end by themselves; musl's unmap their own stack */
-	static volatile int ended;
-	(void)ended;
 	pthread_attr_t a;
 	pthread_attr_init(&a);
 	pthread_attr_setdetachstate(&a, PTHREAD_CREATE_DETACHED);
@@ -33,7 +33,9 @@ int main(void) {
 			return 2;
 		usleep(20000);
 	}
-	usleep(200000);
+	while (__atomic_load_n(&done, __ATOMIC_ACQUIRE) < (ROUNDS + 1) * THREADS)
+		usleep(1000);
+	usleep(20000); /* to let the last one go away, if it likes */
 	report_count(SYS_getppid, (long)(ROUNDS + 1) * THREADS * N);
 	return 0;
 }
