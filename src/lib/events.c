@@ -2,6 +2,7 @@
  * histograms. Nothing in an object states this; these are guesses from what programs usually leave behind, best first.
  */
 #include "lib/object.h"
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -79,10 +80,23 @@ uint32_t skep_object__event_type(const struct skep_object *o, const struct skep_
 	return id || !bytes ? id : from_size(btf, bytes);
 }
 
+/* hist, dist, read_hist, dist_us, histogram …, but not history or distance. */
+static bool has_word(const char *name, const char *word) {
+	u64 n = strlen(word);
+	for (const char *at = name; (at = strstr(at, word)); at += n)
+		if ((at == name || !isalnum((u8)at[-1])) && (!isalnum((u8)at[n]) || !strcmp(at + n, "s")))
+			return true;
+	return false;
+}
+
+/* Slots are numbers: a map whose key also says whose slot it is (as in BPF_HISTOGRAM(dist, struct key)) is a table. */
 bool skep_map__is_histogram(const struct skep_map *m) {
-	static const char *const words[] = {"hist", "dist"};
+	static const char *const words[] = {"hist", "dist", "histogram"};
 	const struct btf *btf = m->object->btf;
 	char name[160];
+	if ((m->def.key_size != 4 && m->def.key_size != 8) ||
+	    (m->def.key_type && btf_kind(btf_skip_type(btf, m->def.key_type)) != BTF_KIND_INT))
+		return false;
 	snprintf(name, sizeof name, "%.120s_is_histogram", m->name);
 	if (btf && btf_find(btf, name, BTF_KIND_VAR))
 		return true;
@@ -98,7 +112,7 @@ bool skep_map__is_histogram(const struct skep_map *m) {
 	if (m->kind != MAP_DEFINED || (m->def.value_size != 8 && m->def.value_size != 4))
 		return false;
 	for (u32 i = 0; i < ARRAY_SIZE(words); i++)
-		if (strstr(m->name, words[i]))
+		if (has_word(m->name, words[i]))
 			return true;
 	return false;
 }

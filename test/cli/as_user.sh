@@ -6,11 +6,12 @@ command -v setpriv >/dev/null || { echo "1..0 # SKIP setpriv is missing (util-li
 dir=$(mktemp -d /tmp/skep-user-XXXXXX)
 trap 'rm -rf "$dir"' EXIT
 mkdir -p "$dir/src/test" "$dir/build"
-cp "$SKEP" "$dir/build/skep" && cp -r "$SRCDIR/examples" "$SRCDIR/include" "$SRCDIR/README.md" "$dir/src/" && cp -r "$SRCDIR/test/lib.sh" "$SRCDIR/test/cli" "$dir/src/test/"
+cp "$SKEP" "$dir/build/skep" && cp -r "$SRCDIR/examples" "$SRCDIR/include" "$SRCDIR/README.md" "$dir/src/"
+cp -r "$SRCDIR/test/"{lib.sh,cli,objects,programs} "$dir/src/test/"
 mkdir -p "$dir/src/src/cli" && cp "$SRCDIR/src/cli/cmd.def" "$dir/src/src/cli/"
 chmod -R a+rX "$dir"
 n=0 bad=0
-for test in help readme run tutorial bad_input packets real_programs full_disk bad_targets; do
+for test in help readme run programs tutorial bad_input packets real_programs full_disk bad_targets; do
 	n=$((n + 1))
 	out=$(cd "$dir/src" && env -i PATH="$PATH" HOME=/nonexistent SKEP="$dir/build/skep" SRCDIR="$dir/src" BUILD="$dir/build" \
 		setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all \

@@ -31,6 +31,10 @@ is_json "execsnoop: a failed one" 'map(select(.data.retval < 0)) | length' 1
 run readhist.c -- sh -c 'head -c 3000 /dev/zero | cat | wc -c; true'
 is_json "readhist: the slot of 3000" "$(map dist) | map(select(.key == 12)) | length" 1
 is_json "readhist: by command" "$(map by_comm) | map(select(.key.name == \"wc\" and .key.slot == 12)) | length" 1
+out=$($SKEP run "$from/readhist.c" -- sh -c 'head -c 3000 /dev/zero | wc -c')
+like "readhist: bars" "2048..4095 +[0-9]+ +.*█" "$out"
+like "readhist: a structure as key makes a table" "^by_comm \\(hash, [1-9]" "$out"
+like "readhist: a histogram's name is a word" "^history \\(hash, 1 entry" "$out"
 run percpu.c -- ./known
 is_json "percpu: array" "$(map total)[0] | [.key, (.values // [.value] | map(if type == \"object\" then .value else . end) | add)]" '[0,3]'
 is_json "percpu: hashes" "[$(map per_pid), $(map sized)] | map(length)" '[1,1]'

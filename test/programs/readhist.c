@@ -6,6 +6,7 @@ struct hist_key {
 };
 BPF_HISTOGRAM(dist);
 BPF_HISTOGRAM(by_comm, struct hist_key, 1024);
+BPF_HASH(history, u32, u64); /* no histogram */
 
 TRACEPOINT_PROBE(syscalls, sys_exit_read) {
 	if (args->ret < 0)
@@ -14,5 +15,6 @@ TRACEPOINT_PROBE(syscalls, sys_exit_read) {
 	struct hist_key k = {.slot = bpf_log2l(args->ret)};
 	bpf_get_current_comm(&k.name, sizeof(k.name));
 	by_comm.increment(k);
+	history.increment(4711);
 	return 0;
 }
