@@ -73,9 +73,10 @@ static int check_pointer_math_allowed(struct verifier *v, const struct bpf_insn 
                                       const struct reg *num) {
 	char name[TYPE_NAME_MAX];
 	bool known = scalar_is_const(&num->s);
-	reg_type_name(ptr->type, name);
-	if (ptr->type & PTR_MAYBE_NULL)
-		return say_reg(v, insn->dst_reg), refuse(v, POINTER_ARITHMETIC_NULL, -EACCES, insn->dst_reg, name);
+	if (ptr->type & PTR_MAYBE_NULL) {
+		say_reg(v, insn->dst_reg);
+		return refuse(v, POINTER_ARITHMETIC_NULL, -EACCES, insn->dst_reg, reg_type_name(ptr->type, name));
+	}
 	switch (base_type(ptr->type)) {
 	case PTR_TO_CTX:
 	case PTR_TO_MAP_VALUE:
@@ -99,7 +100,7 @@ static int check_pointer_math_allowed(struct verifier *v, const struct bpf_insn 
 			return 0;
 		break;
 	}
-	return refuse(v, POINTER_ARITHMETIC, -EACCES, insn->dst_reg, name);
+	return refuse(v, POINTER_ARITHMETIC, -EACCES, insn->dst_reg, reg_type_name(ptr->type, name));
 }
 
 /* The variable offset changes by a range: bounds of 64 bits and known bits; pointers have no 32-bit view. */
