@@ -49,7 +49,16 @@ static const struct topic {
      "  run and attach pass on the status of the command, 128 + the signal when one ended it\n"},
 };
 
-static void put_options(FILE *to, const char *verb) {
+/* A letter that the verb has for itself is not the option's that goes everywhere. */
+static bool letter_taken(const char *verb, char letter) {
+	bool taken = false;
+	for (u32 i = 0; i < ARRAY_SIZE(option_rows); i++)
+		taken |= verb[0] && !strcmp(option_rows[i].verb, verb) && option_rows[i].short_name == letter;
+	return taken;
+}
+
+/* The options of a verb, or those that go everywhere (""), as they are `for_verb`. */
+static void put_options(FILE *to, const char *verb, const char *for_verb) {
 	bool any = false;
 	for (u32 i = 0; i < ARRAY_SIZE(option_rows); i++) {
 		const struct option_row *o = &option_rows[i];
@@ -60,8 +69,8 @@ static void put_options(FILE *to, const char *verb) {
 		any = true;
 		char text[64];
 		snprintf(text, sizeof text, "--%s%s%s", o->long_name, o->argument ? " " : "", o->argument ? o->argument : "");
-		fprintf(to, "  %c%c%s %-22s %s\n", o->short_name ? '-' : ' ', o->short_name ? o->short_name : ' ',
-		        o->short_name ? "," : " ", text, o->help);
+		char letter = verb[0] || !letter_taken(for_verb, o->short_name) ? o->short_name : 0;
+		fprintf(to, "  %c%c%s %-22s %s\n", letter ? '-' : ' ', letter ? letter : ' ', letter ? "," : " ", text, o->help);
 	}
 }
 
@@ -80,7 +89,7 @@ static void put_overview(FILE *to) {
 	        "Commands:\n");
 	for (u32 i = 0; i < ARRAY_SIZE(verb_rows); i++)
 		fprintf(to, "  %-9s %s\n", verb_rows[i].name, verb_rows[i].summary);
-	put_options(to, "");
+	put_options(to, "", "");
 	fprintf(to, "\nskep help COMMAND explains one; skep help env, formats and exit say the rest.\n");
 }
 
@@ -101,8 +110,8 @@ int help_verb(struct cli *cli, const char *name, bool to_stderr) {
 			noun |= !strcmp(noun_rows[n].noun, name);
 		if (noun)
 			fputs("\nActions:\n", to), put_actions(to, name);
-		put_options(to, v->name);
-		put_options(to, "");
+		put_options(to, v->name, v->name);
+		put_options(to, "", v->name);
 		return EXIT_YES;
 	}
 	for (u32 i = 0; i < ARRAY_SIZE(topics); i++)

@@ -35,6 +35,34 @@ static bool ends_with(const char *s, const char *end) {
 	return n >= m && !strcmp(s + n - m, end);
 }
 
+/* The compiler's words as they are, in the form file:line:column that editors read; but for the complaint that it may not
+ * remove its output, a descriptor of ours, which would be the last line of every error. */
+static void on_compiler_words(void *owner, const struct skep_diagnostic *d) {
+	static const char noise[] = "clang: error: unable to remove file";
+	struct cli *cli = owner;
+	char *text = d->sentence ? strdup(d->sentence) : NULL;
+	for (char *at; text && (at = strstr(text, noise));) {
+		char *end = strchr(at, '\n');
+		if (end)
+			memmove(at, end + 1, strlen(end));
+		else
+			*at = 0;
+	}
+	for (size_t n = text ? strlen(text) : 0; n && text[n - 1] == '\n';)
+		text[--n] = 0;
+	struct skep_diagnostic clean = *d;
+	clean.sentence = text ? text : d->sentence;
+	if (d->level || cli->json || !strstr(clean.sentence, "error: ")) {
+		cli_diagnostic(cli, &clean);
+	} else {
+		cli->problems++;
+		fprintf(stderr, "%s\n", clean.sentence);
+		if (d->suggestion && d->suggestion[0])
+			fprintf(stderr, "  try: %s\n", d->suggestion);
+	}
+	free(text);
+}
+
 /* Compiles to a file without a name, which a kill cannot leave behind: *fd holds it, path is /proc/self/fd/N, for the
  * compiler too, which inherits the descriptor. */
 static int compile(struct cli *cli, const char *source, const struct arguments *a, char *path, size_t room, int *fd) {
@@ -48,7 +76,7 @@ static int compile(struct cli *cli, const char *source, const struct arguments *
 	for (const char *dir; n < 64 && (dir = cli_option_nth(a, "include", n)); n++)
 		flags[n] = flag[n] = asprintf(&flag[n], "-I%s", dir) < 0 ? NULL : flag[n];
 	flags[n] = NULL;
-	struct skep_compile_opts opts = {.size = sizeof opts, .flags = flags, .diagnostic = cli_diagnostic,
+	struct skep_compile_opts opts = {.size = sizeof opts, .flags = flags, .diagnostic = on_compiler_words,
 	                                 .diagnostic_owner = cli};
 	u32 before = cli->problems;
 	int error = skep_compile(source, path, &opts);

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Everything above once more as an ordinary user, without a single capability.
+# The other tests once more as an ordinary user, without a single capability:  as_user.sh [TEST...]
 : "${SRCDIR:=$PWD}" "${BUILD:=$SRCDIR/build}" "${SKEP:=$BUILD/skep}"
 [ "$(id -u)" = 0 ] || { echo "1..0 # SKIP this user is not root: the tests have run as an ordinary user already"; exit 0; }
 command -v setpriv >/dev/null || { echo "1..0 # SKIP setpriv is missing (util-linux)"; exit 0; }
@@ -11,7 +11,8 @@ cp -r "$SRCDIR/test/"{lib.sh,cli,objects,programs} "$dir/src/test/"
 mkdir -p "$dir/src/src/cli" && cp "$SRCDIR/src/cli/cmd.def" "$dir/src/src/cli/"
 chmod -R a+rX "$dir"
 n=0 bad=0
-for test in help readme run programs tutorial bad_input packets real_programs full_disk bad_targets; do
+[ $# -gt 0 ] || set -- help readme run programs tutorial bad_input packets real_programs full_disk bad_targets
+for test; do
 	n=$((n + 1))
 	out=$(cd "$dir/src" && env -i PATH="$PATH" HOME=/nonexistent SKEP="$dir/build/skep" SRCDIR="$dir/src" BUILD="$dir/build" \
 		setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all \

@@ -40,22 +40,41 @@ refuse "a function of the kernel" "skep has no «vfs_read» to attach to" $SKEP 
 echo 'int f( {' >broken.bpf.c
 out=$($SKEP run broken.bpf.c -- true 2>&1); is "a source that does not compile: status" 2 $?
 like "a source that does not compile: clang's message" "broken.bpf.c:1:[0-9]+: error:" "$out"
+like "a source that does not compile: a place that editors read" "^broken.bpf.c:1:[0-9]+: error:" "$out"
+is "a source that does not compile: nothing of our descriptor" "" "$(grep 'unable to remove' <<<"$out")"
 refuse "no clang" "clang" env PATH=/nonexistent SKEP_CLANG= $SKEP run $ex/opens.bpf.c -- true
 refuse "a big-endian object" "big-endian|endian" bash -c "clang -O2 -target bpfeb -c -x c - -o be.o <<<'int f(void *c) { return 0; }' && $SKEP verify be.o"
 refuse "a command that does not exist" "does-not-exist" $SKEP run $ex/syscall_count.c -- ./does-not-exist
-refuse "a map that the object has not" "did you mean counts" $SKEP run $ex/syscall_count.c --map cuonts -- true
-refuse "a program that the object has not" "did you mean leave" $SKEP run $ex/opens.bpf.c --program laeve -- true
-refuse "a structure that the object has not" "no structure open_evnet" $SKEP run $ex/opens.bpf.c --events open_evnet -- true
-refuse "--syscall where every program names its own" "leave --syscall out" $SKEP run $ex/opens.bpf.c --syscall read -- true
+cat >two.bpf.c <<'C'
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+struct { __uint(type, BPF_MAP_TYPE_HASH); __type(key, __u32); __type(value, __u64); __uint(max_entries, 4); } counts SEC(".maps");
+SEC("tracepoint/syscalls/sys_enter_openat") int enter(void *c) { __u32 k = 1; bpf_map_delete_elem(&counts, &k); return 0; }
+SEC("tracepoint/syscalls/sys_exit_openat") int leave(void *c) { return 0; }
+char LICENSE[] SEC("license") = "GPL";
+C
+cat >xdp.bpf.c <<'C'
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+SEC("xdp") int pass_all(struct xdp_md *c) { return XDP_PASS; }
+char LICENSE[] SEC("license") = "GPL";
+C
+for name in two xdp; do # once: each C source that skep compiles takes its time
+	clang -O2 -g -target bpf -idirafter /usr/include/x86_64-linux-gnu -c $name.bpf.c -o $name.o || exit 1
+done
+refuse "a map that the object has not" "did you mean counts" $SKEP run two.o --map cuonts -- true
+refuse "a program that the object has not" "did you mean leave" $SKEP run two.o --program laeve -- true
+refuse "a structure that the object has not" "no structure open_evnet" $SKEP run two.o --events open_evnet -- true
+refuse "--syscall where every program names its own" "leave --syscall out" $SKEP run two.o --syscall read -- true
 refuse "a file that is almost there" "did you mean .*opens.bpf.c" $SKEP run $ex/opens.bpf -- true
 refuse "no duration" "no number of seconds" $SKEP run $ex/opens.bpf.c --duration nan -- true
 refuse "two objects" "one object at a time" $SKEP run $ex/opens.bpf.c $ex/slow.bpf.c -- true
-refuse "--out into a folder that is not there" "cannot be written" $SKEP run $ex/opens.bpf.c --out none/out -- true
-refuse "--out on a full disk" "could not be written" $SKEP run $ex/opens.bpf.c --out /dev/full -- true
-refuse "verify: a program that is not there" "did you mean leave" $SKEP verify $ex/opens.bpf.c --program laeve
-refuse "disasm: a program that is not there" "did you mean leave" $SKEP disasm $ex/opens.bpf.c laeve
-refuse "load: a program that is not there" "did you mean leave" $SKEP prog load $ex/opens.bpf.c /sys/fs/bpf/x name laeve
-refuse "load: a type that is not there" "did you mean xdp" $SKEP prog load $ex/opens.bpf.c /sys/fs/bpf/x type xpd
+refuse "--out into a folder that is not there" "cannot be written" $SKEP run two.o --out none/out -- true
+refuse "--out on a full disk" "could not be written" $SKEP run two.o --out /dev/full -- true
+refuse "verify: a program that is not there" "did you mean leave" $SKEP verify two.o --program laeve
+refuse "disasm: a program that is not there" "did you mean leave" $SKEP disasm two.o laeve
+refuse "load: a program that is not there" "did you mean leave" $SKEP prog load two.o /sys/fs/bpf/x name laeve
+refuse "load: a type that is not there" "did you mean xdp" $SKEP prog load two.o /sys/fs/bpf/x type xpd
 refuse "prog: an action that is not there" "did you mean load" $SKEP prog laod
 refuse "create: a type that is not there" "did you mean hash" $SKEP map create /sys/fs/bpf/x type hsah key 4 value 4 entries 4 name x
 refuse "create: no entries" "how many entries" $SKEP map create /sys/fs/bpf/x type hash key 4 value 4 entries 0 name x
@@ -64,15 +83,15 @@ refuse "create: sizes that the type has not" "cannot have a key of 8 bytes" $SKE
 refuse "unpin: nothing there" "nothing is pinned" $SKEP prog unpin /sys/fs/bpf/none
 refuse "unpin: outside" "" $SKEP prog unpin /sys/fs/bpf/../../lock
 for packet in "" 0 zz 00112233445566778899aabbccdd0 "00 1"; do
-	refuse "--packet '$packet'" "hexadecimal byte|shorter than an Ethernet header" $SKEP test $ex/filter.bpf.c --packet "$packet"
+	refuse "--packet '$packet'" "hexadecimal byte|shorter than an Ethernet header" $SKEP test xdp.o --packet "$packet"
 done
 frame=00112233445566778899aabbccdd
-refuse "--expect a verdict that is none" "did you mean XDP_PASS" $SKEP test $ex/filter.bpf.c --packet $frame --expect XDP_PAS
-refuse "test: a program that is not there" "did you mean filter" $SKEP test $ex/filter.bpf.c --packet $frame --program fliter
-refuse "packets from two places" "one place at a time" $SKEP test $ex/filter.bpf.c --packet $frame --file noise.o
-refuse "--out without --pcap" "goes with --pcap" $SKEP test $ex/filter.bpf.c --packet $frame --out out.pcap
-refuse "a packet that is a folder" "Is a directory" $SKEP test $ex/filter.bpf.c --file .
-refuse "a packet that is too long" "no packet" $SKEP test $ex/filter.bpf.c --file "$SKEP"
+refuse "--expect a verdict that is none" "did you mean XDP_PASS" $SKEP test xdp.o --packet $frame --expect XDP_PAS
+refuse "test: a program that is not there" "did you mean pass_all" $SKEP test xdp.o --packet $frame --program pas_all
+refuse "packets from two places" "one place at a time" $SKEP test xdp.o --packet $frame --file noise.o
+refuse "--out without --pcap" "goes with --pcap" $SKEP test xdp.o --packet $frame --out out.pcap
+refuse "a packet that is a folder" "Is a directory" $SKEP test xdp.o --file .
+refuse "a packet that is too long" "no packet" $SKEP test xdp.o --file "$SKEP"
 for words in "verify nope.o" "verify noise.o" "run nope.o -- true" "test nope.o --packet 00" "prog show id 99999" "map dump name nope"; do
 	out=$($SKEP $words --json 2>&1 >/dev/null </dev/null) status=$?
 	case $words in *--*) out=$($SKEP --json $words 2>&1 >/dev/null </dev/null) status=$? ;; esac

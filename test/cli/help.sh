@@ -29,6 +29,9 @@ for words in "--colour version" "--color=rainbow version" "run --color purple x.
 	out=$($SKEP $words 2>&1); is "skep $words: status" 2 $?
 	[ "$(wc -l <<<"$out")" -le 2 ]; is "skep $words: short" 0 $?
 done
+for v in $verbs; do
+	is "skep help $v: each letter once" "" "$($SKEP help "$v" | grep -oE '^  -[a-zA-Z],' | sort | uniq -d)"
+done
 like "help: the nearest may be a topic" "did you mean env" "$($SKEP help evn 2>&1)"
 like "help prog ACTION" "prog load OBJECT" "$($SKEP help prog load)"
 is "colours of errors obey --color=never" "" "$(CLICOLOR_FORCE=1 $SKEP --color=never run nope.o -- true 2>&1 | grep $'\033')"
