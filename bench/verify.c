@@ -130,10 +130,10 @@ static const struct program {
 	const char *name;
 	void (*make)(u32 n);
 	u32 type, most, kernel_most;
-} programs[] = {{"alu", make_alu, BPF_PROG_TYPE_SOCKET_FILTER, 1000000, 100000},
-                {"stack", make_stack, BPF_PROG_TYPE_SOCKET_FILTER, 1000000, 100000},
-                {"branches", make_branches, BPF_PROG_TYPE_SOCKET_FILTER, 100000, 100000},
-                {"loop", make_loop, BPF_PROG_TYPE_SOCKET_FILTER, 1000000, 1000000},
+} programs[] = {{"alu", make_alu, BPF_PROG_TYPE_SOCKET_FILTER, 1000000, 10000},
+                {"stack", make_stack, BPF_PROG_TYPE_SOCKET_FILTER, 1000000, 10000},
+                {"branches", make_branches, BPF_PROG_TYPE_SOCKET_FILTER, 100000, 10000},
+                {"loop", make_loop, BPF_PROG_TYPE_SOCKET_FILTER, 100000, 100000},
                 {"packet", make_packet, BPF_PROG_TYPE_XDP, 10000, 10000}};
 
 static struct map_facts *the_map(void *owner, s32 fd) {

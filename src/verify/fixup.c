@@ -242,6 +242,7 @@ int fixup(struct verifier *v) {
 	if (err)
 		return err;
 	x->n = m.n;
+	arena_expect(v->arena, m.n * (u64)(sizeof *x->insns + sizeof *x->facts) + 4096);
 	x->insns = arena_array(v->arena, struct bpf_insn, m.n);
 	x->facts = arena_array(v->arena, struct insn_facts, m.n);
 	if (!x->insns || !x->facts)

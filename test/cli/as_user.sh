@@ -11,7 +11,7 @@ cp -r "$SRCDIR/test/"{lib.sh,cli,objects,programs} "$dir/src/test/"
 mkdir -p "$dir/src/src/cli" && cp "$SRCDIR/src/cli/cmd.def" "$dir/src/src/cli/"
 chmod -R a+rX "$dir"
 n=0 bad=0
-[ $# -gt 0 ] || set -- help readme run programs tutorial bad_input packets real_programs full_disk bad_targets
+[ $# -gt 0 ] || set -- help run programs tutorial bad_input packets real_programs full_disk bad_targets
 for test; do
 	n=$((n + 1))
 	out=$(cd "$dir/src" && env -i PATH="$PATH" HOME=/nonexistent SKEP="$dir/build/skep" SRCDIR="$dir/src" BUILD="$dir/build" \
