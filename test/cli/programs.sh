@@ -56,7 +56,7 @@ run opens.bpf.c -- sh -c 'cat /etc/hostname; true'
 is_json "libbpf: the type of a record that only functions know" 'map(select(.data.fname == "/etc/hostname"))[0].data | [.ret, .comm]' '[3,"cat"]'
 run sigsnoop.bpf.c -- ./known
 is_json "libbpf: BPF_KSYSCALL" 'map(select(.printk).printk)' '["known sent signal 0, self 1","ret = 0"]'
-run core.bpf.c --map core_bpf.bss --map core_bpf.data --map core.bss --map core.data --map .data.mine -- ./known
+run core.bpf.c --map core.bss --map core.data --map .data.mine -- ./known
 is_json "libbpf: externs and CO-RE" 'map(select(.map | test("bss")))[0].entries[0].value.answers | [.[]]' '[1,1,0,0,0,1,0,64,48,1,0,1,0]'
 is_json "libbpf: .bss and subprograms" 'map(select(.map | test("bss")))[0].entries[0].value | [.bss_counts, .summed]' '[[3,6,15,144],18]'
 is_json "libbpf: .data" 'map(select(.map | test("[^.].data$")))[0].entries[0].value.data_int' 10
