@@ -10,6 +10,7 @@
  * (quartiles) of these. Then start-up: a command that does nothing, native and hooked, warm and cold site cache. */
 #include "abi/dataplane.h"
 #include "hook/launch.h"
+#include "hook/routines.h"
 #include "launch/oracle.h"
 #include <asm/unistd.h>
 #include <fcntl.h>
@@ -116,8 +117,19 @@ void engine_map_put(struct skep_engine *e, struct engine_map *m) {
 
 static struct engine_map map = {.name = "counts", .area_fd = -1};
 
+/* The same as bytecode: hook routines fill in what a program loads. Registers: ctx->di; the others: the number. */
+static struct xlated bytecode(bool pid, enum launch_ctx ctx) {
+	static const struct bpf_insn insns[] = {{.code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = 2, .src_reg = 1, .off = 8},
+	                                        {.code = BPF_JMP | BPF_EXIT}};
+	static struct insn_facts facts[2] = {{.ptr = PTR_CTX, .map = NO_MAP}, {.map = NO_MAP}};
+	return (struct xlated){.uses_run_task = pid, .insns = (struct bpf_insn *)insns, .facts = facts, .n = 2,
+	                       .ctx_words = ctx == LAUNCH_CTX_REGS ? 1u << 14 | 2 : 2};
+}
+
+static bool follows; /* what is attached may look at everything */
+
 static double run(char *const argv[], bool pid, enum launch_point point, enum launch_ctx ctx, const char *cache) {
-	struct xlated x = {.uses_run_task = pid};
+	struct xlated x = follows ? (struct xlated){.uses_run_task = pid} : bytecode(pid, ctx);
 	struct reloc relocs[2] = {{(u32)(bench_count_map - bench_count), RELOC_MAP_VALUE, 0, 0}};
 	struct image image = {.id = 7, .xlated = &x, .code = (u8 *)bench_count, .code_size = (u32)(bench_count_end - bench_count),
 	                      .relocs = relocs, .relocs_n = 1};
@@ -167,7 +179,72 @@ static void start_up(const char *what, char *const argv[], const char *cache, in
 	fflush(stdout);
 }
 
+/* ---- the hook alone ---------------------------------------------------------------------------------------------- */
+
+static u64 routine_cell; /* as stubs have it */
+static NOINLINE void enter_alone(void) {
+	__asm__ volatile("lea -128(%%rsp), %%rsp\n mov $110, %%eax\n call *%0\n lea 128(%%rsp), %%rsp"
+	                 : : "m"(routine_cell) : "rax", "rcx", "r11", "memory", "cc");
+}
+static NOINLINE void leave_alone(void) {
+	__asm__ volatile("lea -128(%%rsp), %%rsp\n mov $1, %%eax\n push $110\n call *%0\n lea 136(%%rsp), %%rsp"
+	                 : : "m"(routine_cell) : "rax", "rcx", "r11", "memory", "cc");
+}
+static NOINLINE void nothing_alone(void) {
+	__asm__ volatile("lea -128(%%rsp), %%rsp\n mov $110, %%eax\n lea 128(%%rsp), %%rsp" : : : "rax", "memory");
+}
+static double calls(void (*f)(void)) {
+	double t = now();
+	for (int i = 0; i < 100 * BATCH; i++)
+		f();
+	return (now() - t) / (100 * BATCH);
+}
+
+/* The hook without its system call, whose cost varies more than the hook's: routine and program, in this process. */
+static void alone(const char *what, bool all, enum launch_point point, enum launch_ctx ctx) {
+	static double a[BATCHES], d[BATCHES];
+	u8 *page = mmap(NULL, 1 << 16, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	u32 size = (u32)(bench_count_end - bench_count);
+	static u64 values[512];
+	u64 at = (u64)values, entries[] = {(u64)page};
+	if (page == MAP_FAILED)
+		return;
+	memcpy(page, bench_count, size), memcpy(page + (bench_count_map - bench_count), &at, 8);
+	struct xlated x = all ? (struct xlated){0} : bytecode(false, ctx);
+	struct image image = {.id = 7, .xlated = &x};
+	struct engine_prog prog = {.image = &image};
+	struct launch_prog attached = {.prog = &prog, .point = point, .ctx = ctx, .nr = -1};
+	struct routine_env env = {.entries = entries};
+	struct emit e = {.code = page + 4096, .room = 4096, .at = (u64)page + 4096};
+	(point == LAUNCH_ENTER ? routine_enter : routine_leave)(&e, &env, &attached, (struct hook_list){(u16[]){0}, 1, false});
+	routine_cell = e.at;
+	for (int i = 0; i < BATCHES; i++)
+		a[i] = calls(nothing_alone), d[i] = calls(point == LAUNCH_ENTER ? enter_alone : leave_alone) - a[i];
+	double low = quantile(d, 0.25), high = quantile(d, 0.75), lowest = quantile(d, 0.1);
+	printf("  %-28s %4u bytes %+6.2f ns (quartiles %+.2f … %+.2f)\n", what, e.n, lowest, low, high);
+	munmap(page, 1 << 16);
+}
+
+static const char *const contexts[] = {"tracepoint", "tracepoint", "raw tracepoint", "registers"};
+static void all_alone(void) {
+	printf("the hook alone, without the system call: low decile\n");
+	for (enum launch_ctx c = LAUNCH_CTX_TRACEPOINT; c <= LAUNCH_CTX_REGS; c++)
+		for (enum launch_point p = LAUNCH_ENTER; p <= LAUNCH_EXIT; p++)
+			for (int all = 0; all < 2 && c != LAUNCH_CTX_SYSCALL_TP; all++) {
+				char label[64];
+				if (all && c == LAUNCH_CTX_TRACEPOINT)
+					continue;
+				snprintf(label, sizeof label, "%s %s%s", contexts[c], p == LAUNCH_ENTER ? "enter" : "exit",
+				         all ? ", all registers" : "");
+				alone(label, all, p, c);
+			}
+}
+
 int main(int argc, char **argv) {
+	if (argc > 1 && !strcmp(argv[1], "alone")) {
+		all_alone();
+		return 0;
+	}
 	if (argc > 2 && !strcmp(argv[1], "child"))
 		return child(argv[2]);
 	map.map.data_size = 4096;
@@ -178,7 +255,7 @@ int main(int argc, char **argv) {
 	char dir[] = "/tmp/skep-bench-XXXXXX";
 	if (!mkdtemp(dir))
 		return 2;
-	static const char *const contexts[] = {"tracepoint", "tracepoint", "raw tracepoint", "registers"};
+	all_alone();
 	printf("system call, getppid, counting program\n");
 	for (enum launch_ctx c = LAUNCH_CTX_TRACEPOINT; c <= LAUNCH_CTX_REGS; c++)
 		for (enum launch_point p = LAUNCH_ENTER; p <= LAUNCH_EXIT; p++) {

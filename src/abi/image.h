@@ -55,6 +55,7 @@ struct xlated {
 	bool has_tail_call, has_loops, has_calls, has_helpers;
 	u32 max_pkt_offset;
 	u32 max_ctx_offset;  /* contexts of plain bytes: end of the furthest access */
+	u32 ctx_words;       /* bit i: some instruction accesses the word at 8 * i of the context; 31: that or a later one */
 };
 
 /* A relocation: the 8 bytes at code[off] are the address of something plus addend. */

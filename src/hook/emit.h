@@ -50,7 +50,10 @@ static inline void emit_call_slot(struct emit *e, u64 slot) {
 	EMIT(e, 0xff, 0x14, 0x25), emit_u32(e, (u32)slot);
 }
 static inline void emit_rsp_operand(struct emit *e, u8 reg, s32 off) {
-	EMIT(e, 0x84 | (reg & 7) << 3, 0x24), emit_u32(e, (u32)off);
+	if (off == (s8)off)
+		EMIT(e, 0x44 | (reg & 7) << 3, 0x24, (u8)off);
+	else
+		EMIT(e, 0x84 | (reg & 7) << 3, 0x24), emit_u32(e, (u32)off);
 }
 static inline void emit_store(struct emit *e, s32 off, enum reg r) { /* mov %r,off(%rsp) */
 	EMIT(e, 0x48 | (r >= R8) << 2, 0x89), emit_rsp_operand(e, r, off);
@@ -60,6 +63,16 @@ static inline void emit_load(struct emit *e, enum reg r, s32 off) { /* mov off(%
 }
 static inline void emit_lea(struct emit *e, enum reg r, s32 off) { /* lea off(%rsp),%r: leaves flags alone */
 	EMIT(e, 0x48 | (r >= R8) << 2, 0x8d), emit_rsp_operand(e, r, off);
+}
+/* A short jump forward whose opcode was just written: its place, and the place where it leads. */
+static inline u32 emit_hop(struct emit *e) {
+	EMIT(e, 0);
+	return e->n;
+}
+static inline void emit_land(struct emit *e, u32 hop) {
+	ASSERT(e->full || e->n - hop < 128);
+	if (!e->full)
+		e->code[hop - 1] = (u8)(e->n - hop);
 }
 static inline void emit_move_stack(struct emit *e, s32 by) {
 	emit_lea(e, RSP, by);

@@ -4,22 +4,29 @@
  * Programs are C-callable and leave rbx, rbp and r12-r15 alone. It works on the stack of the thread, below the red
  * zone; the frame, from its lowest address:
  *
- *     flags │ rax │ raw arguments │ record │ struct pt_regs, or the caller-saved part of it │ outer pt_regs │ struct
- * skep_run
+ *     flags │ rax │ raw arguments │ record │ struct pt_regs │ outer pt_regs │ struct skep_run
  *
  * The run record is the last: probe_read reads directly what lies between a helper's frame and the end of the run.
- * Light: no program wants registers. Enter then saves into the tracepoint record itself, which is just the registers
- * that a program can clobber (programs cannot write to it).
+ *
+ * What is filled in. The registers that a program can clobber are saved in any case: at enter they are just the arguments
+ * of the tracepoint record, so a light routine saves them there (programs cannot write to it). struct pt_regs is complete
+ * only when somebody may look into it: skep's own hook, or a program that follows pointers (reads.c); to all others its
+ * address is a number. Of a kprobe's own registers only those words are written that a program loads.
+ *
  * Flags: lahf and seto read the six arithmetic ones, sahf and an addition put them back (popf would cost 10 ns). The
  * direction flag is 0 by the ABI. Vector registers: nothing here or in the data plane uses them. */
 #include "hook/routines.h"
 #include "abi/regs.h"
+#include "hook/reads.h"
 #include <errno.h>
 
 struct frame {
 	s32 run, flags, ax, raw, record, regs, outer, size;
-	bool full;      /* struct pt_regs is complete */
-	bool has_outer;
+	s32 r11;      /* at leave: in the head of the record, which programs may not read */
+	bool full;    /* struct pt_regs is complete */
+	bool records; /* some program is given the tracepoint record */
+	bool raws;    /* … the raw arguments */
+	u32 outer_words; /* … the outer registers: those that are written */
 };
 #define REGS(f, member) ((f)->regs + (s32)offsetof(struct pt_regs, member))
 #define RECORD(f, member) ((f)->record + (s32)offsetof(struct trace_event_raw_sys_enter, member))
@@ -49,17 +56,20 @@ static struct frame frame_of(const struct launch_prog *progs, struct hook_list l
 	bool outer = false, run = false;
 	for (u32 i = 0; i < list.progs_n; i++) {
 		const struct launch_prog *p = &progs[list.progs[i]];
-		f.full |= p->ctx == LAUNCH_CTX_RAW_TP || p->ctx == LAUNCH_CTX_REGS;
+		struct reads reads = reads_of(p->prog->image);
+		f.full |= reads.follows && (p->ctx == LAUNCH_CTX_RAW_TP || p->ctx == LAUNCH_CTX_REGS);
+		f.records |= p->ctx == LAUNCH_CTX_TRACEPOINT || p->ctx == LAUNCH_CTX_SYSCALL_TP;
+		f.raws |= p->ctx == LAUNCH_CTX_RAW_TP;
+		f.outer_words |= p->ctx == LAUNCH_CTX_REGS ? reads.words : 0;
 		outer |= p->ctx == LAUNCH_CTX_REGS;
 		run |= routine_needs_run(p->prog->image) || uses_cpu(p->prog->image);
 	}
 	f.flags = 0;
 	f.ax = f.flags + 8;
 	f.raw = f.ax + 8;
-	f.record = f.raw + 16;
+	f.record = f.r11 = f.raw + 16;
 	f.regs = f.record + (s32)sizeof(struct trace_event_raw_sys_enter);
 	f.outer = f.regs + (s32)sizeof(struct pt_regs);
-	f.has_outer = outer;
 	f.run = f.outer + (outer ? (s32)sizeof(struct pt_regs) : 0);
 	f.size = f.run + (run ? (s32)sizeof(struct skep_run) : 0);
 	ASSERT(f.size % 8 == 0);
@@ -110,7 +120,7 @@ static void fill_run(struct emit *e, const struct routine_env *env, const struct
 	const struct image *image = p->prog->image;
 	if (uses_cpu(image)) {
 		ASSERT(f->size > f->run);
-	if (env->has_rdpid)
+		if (env->has_rdpid)
 			EMIT(e, 0xf3, 0x48, 0x0f, 0xc7, 0xf8); /* rdpid %rax */
 		else
 			EMIT(e, 0xb8, 0x7b, 0, 0, 0, 0x0f, 0x03, 0xc0); /* mov $0x7b,%eax; lsl %eax,%eax */
@@ -174,9 +184,11 @@ static void call_program(struct emit *e, const struct routine_env *env, const st
 		return;
 	EMIT(e, 0x8b), emit_rsp_operand(e, RAX, RUN(f, status)); /* mov status,%eax; or held_n,%eax; jz over */
 	EMIT(e, 0x0b), emit_rsp_operand(e, RAX, RUN(f, held_n));
-	EMIT(e, 0x74, 13);
+	EMIT(e, 0x74);
+	u32 over = emit_hop(e);
 	emit_lea(e, RDI, f->run);
 	emit_call(e, env->run_release);
+	emit_land(e, over);
 }
 
 static void call_programs(struct emit *e, const struct routine_env *env, const struct frame *f,
@@ -186,39 +198,55 @@ static void call_programs(struct emit *e, const struct routine_env *env, const s
 		call_program(e, env, f, &progs[list.progs[i]], env->entries[list.progs[i]]);
 }
 
-/* What a kprobe on __x64_sys_X sees: registers of a C function whose first argument points to the system call's. */
+/* What a kprobe on __x64_sys_X sees: registers of a C function whose first argument points to the system call's, and
+ * which returns its result. The others are 0. */
 static void fill_outer(struct emit *e, const struct frame *f, bool leave) {
-	if (!f->has_outer)
+	const u32 di = offsetof(struct pt_regs, di) / 8, ax = offsetof(struct pt_regs, ax) / 8;
+	u32 zeros = f->outer_words & ~(1u << di) & ~(leave ? 1u << ax : 0);
+	if (zeros)
+		EMIT(e, 0x31, 0xc0); /* xor %eax,%eax */
+	for (u32 i = 0; i < sizeof(struct pt_regs) / 8; i++)
+		if (zeros >> i & 1)
+			emit_store(e, f->outer + 8 * (s32)i, RAX);
+	if (f->outer_words >> di & 1)
+		emit_lea(e, RAX, f->regs), emit_store(e, f->outer + 8 * (s32)di, RAX);
+	if (leave && f->outer_words >> ax & 1)
+		emit_load(e, RAX, f->ax), emit_store(e, f->outer + 8 * (s32)ax, RAX);
+}
+
+/* ctx of raw tracepoints: { registers, number or result }; that is in `value`. Clobbers rax. */
+static void fill_raw(struct emit *e, const struct frame *f, enum reg value) {
+	if (!f->raws)
 		return;
-	EMIT(e, 0x31, 0xc0); /* xor %eax,%eax */
-	for (u32 at = 0; at < sizeof(struct pt_regs); at += 8)
-		emit_store(e, f->outer + (s32)at, RAX);
-	emit_lea(e, RAX, f->regs), emit_store(e, f->outer + (s32)offsetof(struct pt_regs, di), RAX);
-	if (leave)
-		emit_load(e, RAX, REGS(f, ax)), emit_store(e, f->outer + (s32)offsetof(struct pt_regs, ax), RAX);
+	emit_store(e, f->raw + 8, value);
+	emit_lea(e, RAX, f->regs), emit_store(e, f->raw, RAX);
 }
 
 /* ---- enter ------------------------------------------------------------------------------------------------------- */
 
+static void save_in_record(struct emit *e, const struct frame *f) {
+	emit_store(e, RECORD(f, args[0]), RDI), emit_store(e, RECORD(f, args[1]), RSI), emit_store(e, RECORD(f, args[2]), RDX);
+	emit_store(e, RECORD(f, args[3]), R10), emit_store(e, RECORD(f, args[4]), R8), emit_store(e, RECORD(f, args[5]), R9);
+}
+static void restore_from_record(struct emit *e, const struct frame *f) {
+	emit_load(e, RDI, RECORD(f, args[0])), emit_load(e, RSI, RECORD(f, args[1])), emit_load(e, RDX, RECORD(f, args[2]));
+	emit_load(e, R10, RECORD(f, args[3])), emit_load(e, R8, RECORD(f, args[4])), emit_load(e, R9, RECORD(f, args[5]));
+}
+
 static void enter_light(struct emit *e, const struct routine_env *env, const struct frame *f,
                         const struct launch_prog *progs, struct hook_list list) {
 	emit_store(e, f->ax, RAX);
-	emit_store(e, RECORD(f, args[0]), RDI), emit_store(e, RECORD(f, args[1]), RSI), emit_store(e, RECORD(f, args[2]), RDX);
-	emit_store(e, RECORD(f, args[3]), R10), emit_store(e, RECORD(f, args[4]), R8), emit_store(e, RECORD(f, args[5]), R9);
+	save_in_record(e, f);
 	EMIT(e, 0x48, 0x63, 0xc8); /* movslq %eax,%rcx: the kernel takes 32 bits */
-	emit_store(e, RECORD(f, id), RCX);
+	if (f->records)
+		emit_store(e, RECORD(f, id), RCX);
 	save_flags(e, f);
+	fill_raw(e, f, RCX);
+	fill_outer(e, f, false);
 	call_programs(e, env, f, progs, list);
 	restore_flags(e, f);
-	emit_load(e, RDI, RECORD(f, args[0])), emit_load(e, RSI, RECORD(f, args[1])), emit_load(e, RDX, RECORD(f, args[2]));
-	emit_load(e, R10, RECORD(f, args[3])), emit_load(e, R8, RECORD(f, args[4])), emit_load(e, R9, RECORD(f, args[5]));
+	restore_from_record(e, f);
 	emit_load(e, RAX, f->ax);
-}
-
-/* ctx of raw tracepoints: { registers, number or result }; `value` is in rcx. */
-static void fill_raw(struct emit *e, const struct frame *f) {
-	emit_store(e, f->raw + 8, RCX);
-	emit_lea(e, RCX, f->regs), emit_store(e, f->raw, RCX);
 }
 
 static void enter_full(struct emit *e, const struct routine_env *env, const struct frame *f,
@@ -229,12 +257,12 @@ static void enter_full(struct emit *e, const struct routine_env *env, const stru
 	EMIT(e, 0x48, 0x63, 0xc8); /* movslq %eax,%rcx */
 	emit_store(e, REGS(f, orig_ax), RCX);
 	emit_store_imm(e, REGS(f, ax), -ENOSYS);
-	emit_store(e, RECORD(f, id), RCX);
-	emit_store(e, RECORD(f, args[0]), RDI), emit_store(e, RECORD(f, args[1]), RSI), emit_store(e, RECORD(f, args[2]), RDX);
-	emit_store(e, RECORD(f, args[3]), R10), emit_store(e, RECORD(f, args[4]), R8), emit_store(e, RECORD(f, args[5]), R9);
-	fill_raw(e, f);
+	if (f->records)
+		save_in_record(e, f), emit_store(e, RECORD(f, id), RCX);
+	save_flags(e, f);
+	fill_raw(e, f, RCX);
 	emit_lea(e, RCX, f->size + 8 + RED_ZONE), emit_store(e, REGS(f, sp), RCX);
-	save_flags(e, f), store_eflags(e, f);
+	store_eflags(e, f);
 	fill_outer(e, f, false);
 	call_programs(e, env, f, progs, list);
 	if (list.machine)
@@ -260,30 +288,33 @@ void routine_enter(struct emit *e, const struct routine_env *env, const struct l
 void routine_leave(struct emit *e, const struct routine_env *env, const struct launch_prog *progs, struct hook_list list) {
 	struct frame f = frame_of(progs, list);
 	emit_move_stack(e, -f.size);
-	emit_store(e, f.ax, RAX), emit_store(e, REGS(&f, cx), RCX), emit_store(e, f.record, R11);
+	emit_store(e, f.ax, RAX), emit_store(e, REGS(&f, cx), RCX), emit_store(e, f.r11, R11);
 	save_arguments(e, &f);
 	if (f.full) {
 		save_callee_saved(e, &f), store_segments(e, &f);
 		emit_store(e, REGS(&f, ip), RCX), emit_store(e, REGS(&f, ax), RAX);
 	}
-	emit_store(e, RECORD(&f, args[0]), RAX); /* the result stands there in the record of an exit */
+	if (f.records)
+		emit_store(e, RECORD(&f, args[0]), RAX); /* the result stands there in the record of an exit */
+	EMIT(e, 0x48, 0x89, 0xc1); /* mov %rax,%rcx */
 	save_flags(e, &f);
+	fill_raw(e, &f, RCX);
 	emit_load(e, RDX, f.size + 8);
 	EMIT(e, 0x48, 0x63, 0xd2); /* movslq %edx,%rdx */
-	emit_store(e, RECORD(&f, id), RDX);
+	if (f.records)
+		emit_store(e, RECORD(&f, id), RDX);
 	if (f.full) {
 		emit_store(e, REGS(&f, orig_ax), RDX);
-		emit_load(e, RCX, f.ax), fill_raw(e, &f);
 		emit_lea(e, RCX, f.size + 16 + RED_ZONE), emit_store(e, REGS(&f, sp), RCX);
 		store_eflags(e, &f);
-		fill_outer(e, &f, true);
 	}
+	fill_outer(e, &f, true);
 	call_programs(e, env, &f, progs, list);
 	if (list.machine)
 		emit_lea(e, RDI, f.regs), emit_call(e, env->machine_leave);
 	restore_flags(e, &f);
 	restore_arguments(e, &f);
-	emit_load(e, R11, f.record), emit_load(e, RCX, REGS(&f, cx)), emit_load(e, RAX, f.ax);
+	emit_load(e, R11, f.r11), emit_load(e, RCX, REGS(&f, cx)), emit_load(e, RAX, f.ax);
 	emit_move_stack(e, f.size);
 	EMIT(e, 0xc3);
 	STATIC_ASSERT(offsetof(struct trace_event_raw_sys_exit, id) == offsetof(struct trace_event_raw_sys_enter, id) &&

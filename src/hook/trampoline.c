@@ -129,8 +129,8 @@ static void put_unknown(struct maker *m, u64 behind) {
 	put_enter(e, m->calls->dispatch_enter, behind);
 	for (u32 i = 0; i < ARRAY_SIZE(bare); i++) {
 		EMIT(e, 0x8d, 0x88), emit_u32(e, -(u32)bare[i]); /* lea -nr(%rax),%ecx */
-		EMIT(e, 0x67, 0xe3, 0);                          /* jecxz */
-		hop[i] = e->n;
+		EMIT(e, 0x67, 0xe3);                             /* jecxz */
+		hop[i] = emit_hop(e);
 	}
 	below_red_zone(e);
 	EMIT(e, 0x50, 0x0f, 0x05); /* push %rax; syscall */
@@ -141,9 +141,7 @@ static void put_unknown(struct maker *m, u64 behind) {
 	/* The hops reach 127 bytes: they lead to jumps. */
 	u32 far[ARRAY_SIZE(bare)];
 	for (u32 i = 0; i < ARRAY_SIZE(bare); i++) {
-		if (!e->full)
-			e->code[hop[i] - 1] = (u8)(e->n - hop[i]);
-		ASSERT(e->n - hop[i] < 128);
+		emit_land(e, hop[i]);
 		EMIT(e, 0xe9), far[i] = e->n, emit_u32(e, 0);
 	}
 	for (u32 i = 0; i < ARRAY_SIZE(bare); i++) {

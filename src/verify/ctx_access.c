@@ -109,6 +109,8 @@ static int load_field(struct verifier *v, const struct abi_ctx_field *field, str
 static int note_field(struct verifier *v, const struct abi_ctx_field *field, s32 off, u32 size) {
 	struct insn_aux *aux = &v->aux[v->at];
 	v->max_ctx_off = MAX(v->max_ctx_off, (u32)off + size);
+	for (u32 word = (u32)off / 8; word <= ((u32)off + size - 1) / 8; word++)
+		v->ctx_words |= 1u << MIN(word, 31u);
 	if (BPF_CLASS(v->insns[v->at].code) == BPF_JMP) /* an argument: read in place */
 		return 0;
 	ASSERT(!aux->ctx_size || (aux->field == field && aux->ctx_off == off && aux->ctx_size == size));

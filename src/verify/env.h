@@ -185,6 +185,7 @@ struct verifier {
 	struct stack_liveness *stack_live;
 	struct reg fake[2];     /* operands that are no registers */
 	u32 max_ctx_off, max_pkt_off, max_depth;
+	u32 ctx_words; /* as in struct xlated */
 	bool seen_direct_write, tail_call_reachable;
 	bool recording; /* the second walk of oracle.c: nothing is forgotten, states end only inside others in full */
 
