@@ -4,7 +4,7 @@
  *
  * The island's pages are in the code segment already, which the process has mapped: the sleeping thread duplicates them
  * to their place with mremap. It reserves the place first (MAP_FIXED_NOREPLACE), and the second call is made only when
- * the first gave what it should. Then the stubs are read back: what a target says is not believed.
+ * the first gave what it should.
  *
  * Addresses follow from the auxiliary vector; /proc/PID/maps need not be read. */
 #include "hook/launch_state.h"
@@ -35,7 +35,6 @@ static u64 room_behind(const Elf64_Phdr *s, u64 bias) {
 
 /* ---- one image --------------------------------------------------------------------------------------------------- */
 
-/* -EXDEV stands for a Go program: its goroutines' small stacks have no room for a hook. */
 static void count(struct launch *l, const struct hooked_image *im, const struct placed_island *placed, u64 patched,
 				  u64 skipped) {
 	pthread_mutex_lock(&l->lock);
@@ -45,21 +44,12 @@ static void count(struct launch *l, const struct hooked_image *im, const struct 
 	pthread_mutex_unlock(&l->lock);
 }
 
-/* The stubs stand where they should: what a target says is not believed. */
-static int look_at_island(const struct process *p, const struct placed_island *placed, u64 at) {
-	u8 here[16] = {0};
-	u32 n = MIN(placed->island.size, (u32)sizeof here);
-	int err = process_read(p, at, here, n);
-	return err ? err : memcmp(here, placed->island.code, n) ? -EFAULT : 0;
-}
-
 static u64 island_size(const struct placed_island *placed) {
 	return round_up(MAX(placed->island.size, 1u), PAGE);
 }
 
 /* The sleeping thread duplicates the island's pages to their place. -EEXIST: something stands there. */
-static int map_island(const struct launch *l, const struct mail *m, const struct process *p,
-                      const struct placed_island *placed, u64 at) {
+static int map_island(const struct launch *l, const struct mail *m, const struct placed_island *placed, u64 at) {
 	ASSERT(placed->distance && at % PAGE == 0);
 	u64 size = island_size(placed), from = l->session.base + placed->code_off;
 	s64 ret[2] = {0, 0};
@@ -68,9 +58,7 @@ static int map_island(const struct launch *l, const struct mail *m, const struct
 	    {SYS_mremap, {from, 0, size, MOVE_FIXED, at, 0}, at},
 	};
 	int err = mail_call(m, call, ARRAY_SIZE(call), ret);
-	if (err || ret[0] != (s64)at)
-		return err ? err : -EEXIST;
-	return look_at_island(p, placed, at);
+	return err ? err : ret[0] != (s64)at ? -EEXIST : 0;
 }
 
 /* From the k-th choice of place on. */
@@ -85,11 +73,11 @@ static int hook_image(struct launch *l, const struct mail *m, const struct proce
 		if (err)
 			return err;
 		if (placed->island.patches) {
-			err = placed->distance ? map_island(l, m, p, placed, at) : 0;
+			err = placed->distance ? map_island(l, m, placed, at) : 0;
 			if (err == -EEXIST)
 				continue; /* the next distance */
 			if (!err)
-				err = image_patch(im, placed, p, segment, &patched, &skipped);
+				err = image_patch(im, placed, p, segment, at, &patched, &skipped);
 		}
 		count(l, im, placed, patched, skipped);
 		return err;
@@ -128,7 +116,7 @@ struct program {
 };
 
 /* An ELF file whose addresses are known: the sites of its executable segments. bias NULL: it follows from the entry
- * point. */
+ * point. -EXDEV stands for a Go program: its goroutines' small stacks have no room for a hook. */
 static int plan_file(struct launch *l, struct booting *b, int fd, const u64 *bias, struct program *out) {
 	struct elf e;
 	int err = elf_open_fd(&e, fd);
@@ -257,12 +245,11 @@ int arrival_boot(struct launch *l, const struct mail *m, const struct process *p
 		u64 patched = 0, skipped = 0;
 		if (a->placed && !a->placed->island.patches)
 			continue;
-		if (!a->placed || (a->placed->distance && look_at_island(p, a->placed, a->at))) {
-			err = hook_image(l, m, p, a->image, a->segment, 1); /* boot could not map it there */
-			continue;
-		}
-		err = image_patch(a->image, a->placed, p, a->segment, &patched, &skipped);
-		count(l, a->image, a->placed, patched, skipped);
+		err = a->placed ? image_patch(a->image, a->placed, p, a->segment, a->at, &patched, &skipped) : -EFAULT;
+		if (err == -EFAULT) /* boot could not map the island there */
+			err = hook_image(l, m, p, a->image, a->segment, 1);
+		else
+			count(l, a->image, a->placed, patched, skipped);
 	}
 	return err;
 }

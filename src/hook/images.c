@@ -6,10 +6,11 @@
  * in the session's code segment, and is only mapped again by the next process. Images at low fixed addresses use it
  * where it lies: the window is within a jump of them.
  *
- * Patching. All windows are read from the process first, with a few vectored reads, and compared with the bytes that the
- * sites were found with; a site that differs is left alone. Then runs of neighbouring patches are written at once
- * (writing site by site costs four times as much). A jump that crosses a page is written by the kernel in two parts: if
- * skep is killed between them, that site of that process is torn; nothing better is known.
+ * Patching. Windows are read from the process first, in one vectored call, and compared with the bytes that the sites were
+ * found with; a site that differs is left alone. So are all when the stubs do not stand where they should: what a target
+ * says is not believed. Then patches on neighbouring pages are written at once (writing site by site costs four times as
+ * much). A jump that crosses a page is written by the kernel in two parts: if skep is killed between them, that site of
+ * that process is torn; nothing better is known.
  *
  * Invariants: patches are sorted and disjoint; nobody executes the text while it is written, because the only thread that
  * could is asleep in its request. */
@@ -167,7 +168,19 @@ int image_island(struct hooked_image *im, struct session_state *s, u64 segment, 
 
 /* ---- patching ---------------------------------------------------------------------------------------------------- */
 
-enum { VECTORS = 512 }; /* below the kernel's limit for one call */
+enum { VECTORS = 512 /* below the kernel's limit for one call */, STUBS_LOOK = 16 };
+
+/* Patches on pages that follow each other: they are read at once, with the whole windows of their sites, and written at
+ * once, from the first jump to the end of the last. */
+struct run {
+	u32 from, to; /* patches */
+	u32 low, high; /* bytes of the segment that are read */
+	u8 *bytes;    /* of [low, high) */
+};
+struct runs {
+	struct run *at;
+	u32 n, room;
+};
 
 static u64 page_of(u64 address) {
 	return address & ~(PAGE - 1ull);
@@ -179,77 +192,98 @@ static u32 window_of(const struct site *s, u32 *size) {
 	return s->off - s->before;
 }
 
-/* The bytes of all windows, one behind the other, in a few calls; where that call is denied, one by one. */
-static int read_windows(const struct sites *sites, const struct process *p, u64 segment, u8 *to) {
-	struct iovec there[VECTORS];
-	for (u32 i = 0; i < sites->n;) {
-		u32 n = 0, size;
-		u64 bytes = 0;
-		for (; i + n < sites->n && n < VECTORS; n++) {
-			u32 off = window_of(&sites->at[i + n], &size);
-			there[n] = (struct iovec){(void *)(segment + off), size};
-			bytes += size;
-		}
-		struct iovec here = {to, bytes};
-		if (process_vm_readv(p->pid, &here, 1, there, n, 0) != (ssize_t)bytes)
-			for (u32 k = 0, done = 0; k < n; done += (u32)there[k++].iov_len) {
-				int err = process_read(p, (u64)there[k].iov_base, to + done, there[k].iov_len);
-				if (err)
-					return err;
-			}
-		ASSERT(n > 0 && n <= VECTORS);
-		to += bytes, i += n;
+/* Cuts the island's patches into runs; returns the bytes that they have together, or -ENOMEM. */
+static s64 find_runs(const struct sites *sites, const struct island *island, u64 segment, struct runs *out) {
+	u64 bytes = 0;
+	for (u32 i = 0; i < island->patches; i++) {
+		const struct patch *p = &island->patch[i];
+		u32 size, low = window_of(&sites->at[p->site], &size);
+		struct run *r = out->n ? &out->at[out->n - 1] : NULL;
+		if (!r || page_of(segment + p->off) > page_of(segment + p[-1].off + JUMP_BYTES - 1) + PAGE) {
+			if (!(r = vec_push(out)))
+				return -ENOMEM;
+			*r = (struct run){.from = i, .low = low};
+		} else
+			bytes -= r->high - r->low;
+		r->to = i + 1, r->high = MAX(low + size, p->off + JUMP_BYTES);
+		bytes += r->high - r->low;
 	}
-	return 0;
+	return (s64)bytes;
 }
 
-/* Compares all windows with the original bytes: usable[i] says whether site i may be patched. */
-static int check_windows(const struct sites *sites, const struct process *p, u64 segment, u8 *usable) {
-	u8 *bytes = malloc((u64)sites->n * sizeof sites->at[0].bytes + 1), *at = bytes;
-	int err = bytes ? read_windows(sites, p, segment, bytes) : -ENOMEM;
-	for (u32 i = 0, size; !err && i < sites->n; i++, at += size) {
-		window_of(&sites->at[i], &size);
-		usable[i] = !memcmp(at, sites->at[i].bytes, size);
+/* Fills all runs with what stands there now, and `stubs` with the first bytes at address `at`: in one call, where that is
+ * allowed and all of it is there. */
+static int read_runs(const struct process *p, u64 segment, struct runs *runs, u8 *to, u8 *stubs, u64 at) {
+	struct iovec there[VECTORS], here[2];
+	int err = 0;
+	for (u32 i = 0; i < runs->n && !err;) {
+		u32 n = 1;
+		u64 bytes = 0;
+		there[0] = (struct iovec){(void *)at, STUBS_LOOK};
+		for (u32 k = i; k < runs->n && n < VECTORS; k++, n++) {
+			struct run *r = &runs->at[k];
+			r->bytes = to + bytes, bytes += r->high - r->low;
+			there[n] = (struct iovec){(void *)(segment + r->low), r->high - r->low};
+		}
+		here[0] = (struct iovec){stubs, STUBS_LOOK}, here[1] = (struct iovec){to, bytes};
+		if (process_vm_readv(p->pid, here, 2, there, n, 0) != (ssize_t)(bytes + STUBS_LOOK)) {
+			err = process_read(p, at, stubs, STUBS_LOOK);
+			for (u32 k = i; k < i + n - 1 && !err; k++)
+				err = process_read(p, segment + runs->at[k].low, runs->at[k].bytes, runs->at[k].high - runs->at[k].low);
+		}
+		to += bytes, i += n - 1;
 	}
-	free(bytes);
 	return err;
 }
 
-/* Writes patches [from, to): all on one page or on neighbours. What lies between them is read first. */
-static int write_run(const struct island *island, u32 from, u32 to, const u8 *usable, const struct process *p,
-					 u64 segment) {
-	u8 run[4 * PAGE];
-	ASSERT(from < to && to <= island->patches);
-	u64 base = island->patch[from].off, end = (u64)island->patch[to - 1].off + JUMP_BYTES;
-	ASSERT(end > base && end - base <= sizeof run);
-	int err = to - from > 1 ? process_read(p, segment + base, run, end - base) : 0;
-	for (u32 i = from; !err && i < to; i++)
+static bool as_found(const struct run *r, const struct site *s) {
+	u32 size, off = window_of(s, &size);
+	ASSERT(off >= r->low && off + size <= r->high);
+	return !memcmp(r->bytes + (off - r->low), s->bytes, size);
+}
+
+/* Puts the jumps of one run into the process, but for sites whose window is not as it was found. All windows are compared
+ * before the first jump is put in: both jumps of a site lie in its window. */
+static int write_run(const struct sites *sites, const struct island *island, const struct run *r, const struct process *p,
+                     u64 segment, u8 *usable) {
+	u32 first = r->to, last = r->from;
+	for (u32 i = r->from; i < r->to; i++)
+		if ((usable[island->patch[i].site] = as_found(r, &sites->at[island->patch[i].site])))
+			first = MIN(first, i), last = i;
+	for (u32 i = r->from; i < r->to; i++)
 		if (usable[island->patch[i].site])
-			memcpy(run + (island->patch[i].off - base), island->patch[i].bytes, JUMP_BYTES);
-	return err ? err : process_write(p, segment + base, run, end - base);
+			memcpy(r->bytes + (island->patch[i].off - r->low), island->patch[i].bytes, JUMP_BYTES);
+	if (first == r->to)
+		return 0;
+	u32 off = island->patch[first].off;
+	return process_write(p, segment + off, r->bytes + (off - r->low), island->patch[last].off + JUMP_BYTES - off);
+}
+
+static int patch_runs(const struct hooked_image *im, const struct island *island, const struct process *to, u64 segment,
+                      u64 at, struct runs *runs, u8 *usable) {
+	s64 bytes = find_runs(&im->sites, island, segment, runs);
+	u8 *room = bytes < 0 ? NULL : malloc((u64)bytes + 1), stubs[STUBS_LOOK] = {0};
+	int err = room ? read_runs(to, segment, runs, room, stubs, at) : -ENOMEM;
+	if (!err && memcmp(stubs, island->code, MIN(island->size, (u32)STUBS_LOOK)))
+		err = -EFAULT;
+	for (u32 i = 0; i < runs->n && !err; i++)
+		err = write_run(&im->sites, island, &runs->at[i], to, segment, usable);
+	free(room);
+	return err;
 }
 
 int image_patch(const struct hooked_image *im, const struct placed_island *placed, const struct process *to, u64 segment,
-                u64 *patched, u64 *skipped) {
+                u64 at, u64 *patched, u64 *skipped) {
 	const struct island *island = &placed->island;
+	struct runs runs = {0};
 	u8 *usable = calloc(im->sites.n + 1, 1);
-	int err = usable ? check_windows(&im->sites, to, segment, usable) : -ENOMEM;
-	for (u32 i = 0, next; !err && i < island->patches; i = next) {
-		u64 first = segment + island->patch[i].off;
-		for (next = i + 1; next < island->patches; next++)
-			if (page_of(segment + island->patch[next].off) > page_of(segment + island->patch[next - 1].off) + PAGE ||
-			    segment + island->patch[next].off + JUMP_BYTES - first > 3 * PAGE ||
-			    !usable[island->patch[next].site])
-				break;
-		if (!usable[island->patch[i].site])
-			continue;
-		err = write_run(island, i, next, usable, to, segment);
-	}
+	int err = usable ? patch_runs(im, island, to, segment, at, &runs, usable) : -ENOMEM;
 	for (u32 i = 0, last = ~0u; !err && i < island->patches; i++)
 		if (island->patch[i].site != last) {
 			last = island->patch[i].site;
 			++*(usable[last] ? patched : skipped);
 		}
+	vec_free(&runs);
 	free(usable);
 	return err;
 }

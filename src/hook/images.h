@@ -35,10 +35,10 @@ int images_add_vdso(struct images *im, const void *bytes, u64 size, struct hooke
 void images_free(struct images *im);
 
 /* The island for an image whose segment stands at `segment`, at the k-th choice of place: makes it when needed. *at is its
- * address, *map is true when it must be mapped there first (from window address *from). -ENOSPC: no more choices. */
+ * address; with a distance it must be mapped there first, from code_off. -ENOSPC: no more choices. */
 int image_island(struct hooked_image *im, struct session_state *s, u64 segment, u32 k, struct placed_island **out, u64 *at);
-/* Writes the jumps of an island into the process. Sites whose bytes are not the original ones are left alone and counted
- * in *skipped. 0 or negative errno. */
-int image_patch(const struct hooked_image *im, const struct placed_island *p, const struct process *to, u64 segment,
+/* Writes the jumps of an island, which stands at `at`, into the process. Sites whose bytes are not the original ones are
+ * left alone and counted in *skipped. 0 or negative errno; -EFAULT: the island does not stand there, or the image. */
+int image_patch(const struct hooked_image *im, const struct placed_island *p, const struct process *to, u64 segment, u64 at,
                 u64 *patched, u64 *skipped);
 #endif
