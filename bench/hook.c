@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -169,14 +170,42 @@ static double native(char *const argv[]) {
 	return (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) / 1e6;
 }
 
+/* CPU time of this process and of the children that have ended: of skep and of its targets. */
+static double cpu(void) {
+	struct rusage own, ended;
+	getrusage(RUSAGE_SELF, &own), getrusage(RUSAGE_CHILDREN, &ended);
+	const struct timeval *t[] = {&own.ru_utime, &own.ru_stime, &ended.ru_utime, &ended.ru_stime};
+	double ms = 0;
+	for (int i = 0; i < 4; i++)
+		ms += (double)t[i]->tv_sec * 1e3 + (double)t[i]->tv_usec / 1e3;
+	return ms;
+}
+static double quantile_of(double *v, int n, double q) {
+	qsort(v, (size_t)n, sizeof *v, compare);
+	return v[(int)(q * (n - 1))];
+}
 static void start_up(const char *what, char *const argv[], const char *cache, int n) {
-	static double a[100], b[100];
-	for (int i = 0; i < n; i++)
-		a[i] = native(argv), b[i] = run(argv, false, LAUNCH_ENTER, LAUNCH_CTX_TRACEPOINT, cache);
-	qsort(a, (size_t)n, sizeof *a, compare), qsort(b, (size_t)n, sizeof *b, compare);
-	printf("  %-28s native %6.2f  hooked %6.2f  added %+6.2f ms (hooked %.2f … %.2f)\n", what, a[n / 2], b[n / 2],
-	       b[n / 2] - a[n / 2], b[n / 4], b[3 * n / 4]);
+	static double a[100], d[100], c[100];
+	for (int i = 0; i < n; i++) {
+		double t0 = cpu();
+		a[i] = native(argv);
+		double t1 = cpu(), b = run(argv, false, LAUNCH_ENTER, LAUNCH_CTX_TRACEPOINT, cache);
+		d[i] = b - a[i], c[i] = (cpu() - t1) - (t1 - t0);
+	}
+	double low = quantile_of(d, n, 0.25), high = quantile_of(d, n, 0.75), middle = quantile_of(d, n, 0.5);
+	printf("  %-28s native %6.2f  added %+6.2f ms (quartiles %+.2f … %+.2f), CPU time added %+.2f ms\n", what,
+	       quantile_of(a, n, 0.5), middle, low, high, quantile_of(c, n, 0.5));
 	fflush(stdout);
+}
+
+static void start_ups(const char *dir) {
+	char *true_[] = {"/bin/true", NULL}, *sh[] = {"sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10; do /bin/true; done", NULL};
+	char *busybox[] = {"busybox", "true", NULL};
+	printf("start-up\n");
+	start_up("true, warm cache", true_, dir, 41);
+	start_up("true, no cache", true_, "", 7);
+	start_up("busybox true, warm cache", busybox, dir, 41);
+	start_up("sh, 10 x true, warm cache", sh, dir, 21);
 }
 
 /* ---- the hook alone ---------------------------------------------------------------------------------------------- */
@@ -247,6 +276,7 @@ int main(int argc, char **argv) {
 	}
 	if (argc > 2 && !strcmp(argv[1], "child"))
 		return child(argv[2]);
+	bool only_start = argc > 1 && !strcmp(argv[1], "start");
 	map.map.data_size = 4096;
 	map.token_fd = memfd_create("counts", MFD_CLOEXEC);
 	if (ftruncate(map.token_fd, 4096))
@@ -255,6 +285,11 @@ int main(int argc, char **argv) {
 	char dir[] = "/tmp/skep-bench-XXXXXX";
 	if (!mkdtemp(dir))
 		return 2;
+	if (only_start) {
+		start_ups(dir);
+		native((char *[]){"rm", "-rf", dir, NULL});
+		return 0;
+	}
 	all_alone();
 	printf("system call, getppid, counting program\n");
 	for (enum launch_ctx c = LAUNCH_CTX_TRACEPOINT; c <= LAUNCH_CTX_REGS; c++)
@@ -268,16 +303,7 @@ int main(int argc, char **argv) {
 	run((char *[]){argv[0], "child", "tracepoint enter, with pid", NULL}, true, LAUNCH_ENTER, LAUNCH_CTX_TRACEPOINT, dir);
 	if (oracle_start() || child_kernel())
 		printf("  (bpf() is not allowed here: no comparison with the kernel)\n");
-	printf("start-up\n");
-	char *true_[] = {"/bin/true", NULL}, *sh[] = {"sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10; do /bin/true; done", NULL};
-	char *busybox[] = {"busybox", "true", NULL};
-	start_up("true, warm cache", true_, dir, 21);
-	start_up("true, no cache", true_, "", 7);
-	start_up("busybox true, warm cache", busybox, dir, 21);
-	start_up("sh, 10 x true, warm cache", sh, dir, 11);
-	char command[128];
-	snprintf(command, sizeof command, "%s", dir);
-	char *rm[] = {"rm", "-rf", command, NULL};
-	native(rm);
+	start_ups(dir);
+	native((char *[]){"rm", "-rf", dir, NULL});
 	return 0;
 }

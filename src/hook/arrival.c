@@ -197,7 +197,7 @@ u32 arrival_islands(const struct launch *l, const struct booting *b, struct boot
 	for (u32 i = 0; i < b->images; i++) {
 		const struct arriving *a = &b->image[i];
 		if (a->placed && a->placed->distance && a->placed->island.patches)
-			to[n++] = (struct boot_island){a->at, l->session.base + a->placed->code_off, island_size(a->placed)};
+			to[n++] = (struct boot_island){a->at, a->placed->code_off, island_size(a->placed)};
 	}
 	ASSERT(n <= BOOT_ISLANDS_MAX);
 	return n;

@@ -6,11 +6,11 @@
  * in the session's code segment, and is only mapped again by the next process. Images at low fixed addresses use it
  * where it lies: the window is within a jump of them.
  *
- * Patching. Windows are read from the process first, in one vectored call, and compared with the bytes that the sites were
- * found with; a site that differs is left alone. So are all when the stubs do not stand where they should: what a target
- * says is not believed. Then patches on neighbouring pages are written at once (writing site by site costs four times as
- * much). A jump that crosses a page is written by the kernel in two parts: if skep is killed between them, that site of
- * that process is torn; nothing better is known.
+ * Patching. Windows are read from the process first, in a few vectored calls, and compared with the bytes that the sites
+ * were found with; a site that differs is left alone. So are all when the stubs do not stand where they should: what a
+ * target says is not believed. Then patches on neighbouring pages are written at once (writing site by site costs four
+ * times as much). A jump that crosses a page is written by the kernel in two parts: if skep is killed between them, that
+ * site of that process is torn; nothing better is known.
  *
  * Invariants: patches are sorted and disjoint; nobody executes the text while it is written, because the only thread that
  * could is asleep in its request. */
@@ -168,7 +168,7 @@ int image_island(struct hooked_image *im, struct session_state *s, u64 segment, 
 
 /* ---- patching ---------------------------------------------------------------------------------------------------- */
 
-enum { VECTORS = 512 /* below the kernel's limit for one call */, STUBS_LOOK = 16 };
+enum { RUN_MAX = 6 * PAGE, RUNS_MAX = 16, WINDOW_MAX = 64, STUBS_LOOK = 16 };
 
 /* Patches on pages that follow each other: they are read at once, with the whole windows of their sites, and written at
  * once, from the first jump to the end of the last. */
@@ -177,9 +177,10 @@ struct run {
 	u32 low, high; /* bytes of the segment that are read */
 	u8 *bytes;    /* of [low, high) */
 };
-struct runs {
-	struct run *at;
-	u32 n, room;
+struct runs { /* read by one call; a few pages that are used again and again: fresh memory costs more than calls */
+	struct run at[RUNS_MAX];
+	u32 n;
+	u8 bytes[2 * RUN_MAX + WINDOW_MAX];
 };
 
 static u64 page_of(u64 address) {
@@ -192,47 +193,42 @@ static u32 window_of(const struct site *s, u32 *size) {
 	return s->off - s->before;
 }
 
-/* Cuts the island's patches into runs; returns the bytes that they have together, or -ENOMEM. */
-static s64 find_runs(const struct sites *sites, const struct island *island, u64 segment, struct runs *out) {
-	u64 bytes = 0;
-	for (u32 i = 0; i < island->patches; i++) {
+/* The next run, from patch i on; at most RUN_MAX bytes of windows and what lies between. */
+static struct run next_run(const struct sites *sites, const struct island *island, u64 segment, u32 i) {
+	u32 size, low = window_of(&sites->at[island->patch[i].site], &size);
+	struct run r = {.from = i, .low = low};
+	for (; i < island->patches; i++) {
 		const struct patch *p = &island->patch[i];
-		u32 size, low = window_of(&sites->at[p->site], &size);
-		struct run *r = out->n ? &out->at[out->n - 1] : NULL;
-		if (!r || page_of(segment + p->off) > page_of(segment + p[-1].off + JUMP_BYTES - 1) + PAGE) {
-			if (!(r = vec_push(out)))
-				return -ENOMEM;
-			*r = (struct run){.from = i, .low = low};
-		} else
-			bytes -= r->high - r->low;
-		r->to = i + 1, r->high = MAX(low + size, p->off + JUMP_BYTES);
-		bytes += r->high - r->low;
+		low = window_of(&sites->at[p->site], &size);
+		u32 high = MAX(low + size, p->off + JUMP_BYTES);
+		if (i > r.from && p->site != p[-1].site && /* a site is read before any of it is written */
+		    (page_of(segment + p->off) > page_of(segment + p[-1].off + JUMP_BYTES - 1) + PAGE ||
+		     high - r.low > RUN_MAX))
+			break;
+		r.high = high;
 	}
-	return (s64)bytes;
+	r.to = i;
+	ASSERT(r.to > r.from && r.high > r.low && r.high - r.low <= RUN_MAX + WINDOW_MAX);
+	return r;
 }
 
-/* Fills all runs with what stands there now, and `stubs` with the first bytes at address `at`: in one call, where that is
+/* Fills the runs with what stands there now, and `stubs` with the first bytes at address `at`: in one call, where that is
  * allowed and all of it is there. */
-static int read_runs(const struct process *p, u64 segment, struct runs *runs, u8 *to, u8 *stubs, u64 at) {
-	struct iovec there[VECTORS], here[2];
-	int err = 0;
-	for (u32 i = 0; i < runs->n && !err;) {
-		u32 n = 1;
-		u64 bytes = 0;
-		there[0] = (struct iovec){(void *)at, STUBS_LOOK};
-		for (u32 k = i; k < runs->n && n < VECTORS; k++, n++) {
-			struct run *r = &runs->at[k];
-			r->bytes = to + bytes, bytes += r->high - r->low;
-			there[n] = (struct iovec){(void *)(segment + r->low), r->high - r->low};
-		}
-		here[0] = (struct iovec){stubs, STUBS_LOOK}, here[1] = (struct iovec){to, bytes};
-		if (process_vm_readv(p->pid, here, 2, there, n, 0) != (ssize_t)(bytes + STUBS_LOOK)) {
-			err = process_read(p, at, stubs, STUBS_LOOK);
-			for (u32 k = i; k < i + n - 1 && !err; k++)
-				err = process_read(p, segment + runs->at[k].low, runs->at[k].bytes, runs->at[k].high - runs->at[k].low);
-		}
-		to += bytes, i += n - 1;
+static int read_runs(const struct process *p, u64 segment, struct runs *runs, u8 *stubs, u64 at) {
+	struct iovec there[RUNS_MAX + 1] = {{(void *)at, STUBS_LOOK}}, here[2] = {{stubs, STUBS_LOOK}, {runs->bytes, 0}};
+	u64 n = 0;
+	for (u32 i = 0; i < runs->n; i++) {
+		struct run *r = &runs->at[i];
+		r->bytes = runs->bytes + n, n += r->high - r->low;
+		there[i + 1] = (struct iovec){(void *)(segment + r->low), r->high - r->low};
 	}
+	ASSERT(n <= sizeof runs->bytes);
+	here[1].iov_len = n;
+	if (process_vm_readv(p->pid, here, 2, there, runs->n + 1, 0) == (ssize_t)(n + STUBS_LOOK))
+		return 0;
+	int err = process_read(p, at, stubs, STUBS_LOOK);
+	for (u32 i = 0; i < runs->n && !err; i++)
+		err = process_read(p, segment + runs->at[i].low, runs->at[i].bytes, runs->at[i].high - runs->at[i].low);
 	return err;
 }
 
@@ -261,21 +257,29 @@ static int write_run(const struct sites *sites, const struct island *island, con
 
 static int patch_runs(const struct hooked_image *im, const struct island *island, const struct process *to, u64 segment,
                       u64 at, struct runs *runs, u8 *usable) {
-	s64 bytes = find_runs(&im->sites, island, segment, runs);
-	u8 *room = bytes < 0 ? NULL : malloc((u64)bytes + 1), stubs[STUBS_LOOK] = {0};
-	int err = room ? read_runs(to, segment, runs, room, stubs, at) : -ENOMEM;
-	if (!err && memcmp(stubs, island->code, MIN(island->size, (u32)STUBS_LOOK)))
-		err = -EFAULT;
-	for (u32 i = 0; i < runs->n && !err; i++)
-		err = write_run(&im->sites, island, &runs->at[i], to, segment, usable);
-	free(room);
+	u8 stubs[STUBS_LOOK] = {0};
+	int err = 0;
+	for (u32 i = 0; i < island->patches && !err;) {
+		u64 bytes = 0;
+		for (runs->n = 0; i < island->patches && runs->n < RUNS_MAX; i = runs->at[runs->n++].to) {
+			struct run r = next_run(&im->sites, island, segment, i);
+			if (bytes + (r.high - r.low) > sizeof runs->bytes)
+				break;
+			bytes += r.high - r.low, runs->at[runs->n] = r;
+		}
+		err = read_runs(to, segment, runs, stubs, at);
+		if (!err && memcmp(stubs, island->code, MIN(island->size, (u32)STUBS_LOOK)))
+			err = -EFAULT;
+		for (u32 k = 0; k < runs->n && !err; k++)
+			err = write_run(&im->sites, island, &runs->at[k], to, segment, usable);
+	}
 	return err;
 }
 
 int image_patch(const struct hooked_image *im, const struct placed_island *placed, const struct process *to, u64 segment,
                 u64 at, u64 *patched, u64 *skipped) {
 	const struct island *island = &placed->island;
-	struct runs runs = {0};
+	struct runs runs;
 	u8 *usable = calloc(im->sites.n + 1, 1);
 	int err = usable ? patch_runs(im, island, to, segment, at, &runs, usable) : -ENOMEM;
 	for (u32 i = 0, last = ~0u; !err && i < island->patches; i++)
@@ -283,7 +287,6 @@ int image_patch(const struct hooked_image *im, const struct placed_island *place
 			last = island->patch[i].site;
 			++*(usable[last] ? patched : skipped);
 		}
-	vec_free(&runs);
 	free(usable);
 	return err;
 }

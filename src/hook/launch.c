@@ -14,8 +14,9 @@
  *
  * A thread of skep's own, the server, does all of this: it forks the command, is the only one to use ptrace, and sleeps on
  * the doorbell that requests ring. So targets are served whatever the caller does meanwhile, and a command that waits for
- * skep's terminal cannot stop itself. Stops of seized threads do not ring: while there are any, it looks for them
- * at short intervals. The caller's descriptor becomes readable when the command has ended.
+ * skep's terminal cannot stop itself. Stops of seized threads do not ring: while there are any, it looks for them, first
+ * when an exec may be expected to be done, then at short intervals. The caller's descriptor becomes readable when the
+ * command has ended.
  *
  * Errors concern one target and never end the session. */
 #include "hook/launch_state.h"
@@ -61,10 +62,13 @@ void launch_unhooked(struct launch *l, u64 *count, const char *path, const char 
 	launch_note(l, "%s runs unhooked: %s", path, why);
 }
 
-u64 launch_now_ms(void) {
+u64 launch_now_ns(void) {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (u64)t.tv_sec * 1000 + (u64)t.tv_nsec / 1000000;
+	return (u64)t.tv_sec * 1000000000 + (u64)t.tv_nsec;
+}
+u64 launch_now_ms(void) {
+	return launch_now_ns() / 1000000;
 }
 
 void launch_path_of(pid_t pid, char *path, u32 room) {
@@ -108,6 +112,18 @@ static bool serve_all(struct launch *l) {
 	return any;
 }
 
+/* How long to sleep before looking for stops again. An exec takes about as long as the last ones did: until shortly before
+ * that there is nothing to see. From then on at growing intervals. */
+static u64 next_look(const struct launch *l, u64 wait) {
+	u64 now = launch_now_ns(), first = l->exec_ns, soonest = ~0ull;
+	for (u32 i = 0; i < l->tracees.n; i++) {
+		u64 since = now - l->tracees.at[i].since_ns;
+		if (since < first)
+			soonest = MIN(soonest, first - since);
+	}
+	return soonest == ~0ull ? wait : MAX(soonest, (u64)STOP_POLL_NS);
+}
+
 static void serve_until_stopped(struct launch *l) {
 	struct tables *t = l->session.tables;
 	struct shared *sh = l->session.shared;
@@ -127,7 +143,7 @@ static void serve_until_stopped(struct launch *l) {
 		}
 		wait = any ? STOP_POLL_NS : MIN(wait * 5 / 4, (u64)STOP_POLL_MAX_NS);
 		bool poll = l->tracees.n || READ_ONCE(sh->silent) || (l->child_fd < 0 && !l->child_ended);
-		futex_wait(&sh->doorbell, bell, poll ? wait : BEAT_MS * 1000000ull);
+		futex_wait(&sh->doorbell, bell, poll ? next_look(l, wait) : BEAT_MS * 1000000ull);
 	}
 	for (u32 n = l->tracees.n; n; n--) /* those that are dying are the kernel's when this thread ends */
 		stops_release(l, l->tracees.at[0].tid);

@@ -14,6 +14,7 @@
 
 struct tracee { /* a thread that we have seized for its exec */
 	pid_t tid, pid;
+	u64 since_ns;
 };
 struct arriving { /* an image of a process that boots, and where its island is to stand */
 	struct hooked_image *image;
@@ -38,6 +39,7 @@ struct launch {
 	bool by_path_only;      /* pidfd_getfd is denied here */
 	bool by_path_failed;    /* a process that should have been able to open our descriptors did not come */
 	VEC(struct tracee) tracees;
+	u64 exec_ns;            /* what it took from there to the exec, lately: when to look for the next */
 	VEC(struct booting) booting;
 	u32 next_slot;
 	struct mail_watch watch[REQUESTS];
@@ -73,6 +75,7 @@ void launch_note(struct launch *l, const char *fmt, ...) PRINTF(2, 3);
 /* An image that runs without hooks: counted, and the first one remembered for the report. count is a member of report. */
 void launch_unhooked(struct launch *l, u64 *count, const char *path, const char *why);
 u64 launch_now_ms(void);
+u64 launch_now_ns(void);
 /* What a process executes, for messages: "" when it is gone. */
 void launch_path_of(pid_t pid, char *path, u32 room);
 

@@ -29,7 +29,8 @@ static bool alive(u32 owner) {
 static bool find_dead(struct launch *l) {
 	struct shared *sh = l->session.shared;
 	bool any = false;
-	for (u32 i = 0; i < PARTICIPANT_CELLS; i++) {
+	u32 used = MIN(READ_ONCE(sh->participants), PARTICIPANT_CELLS - 1u);
+	for (u32 i = 0; i <= used; i++) {
 		u64 cell = load_acquire(&sh->participant[i]);
 		u32 n = (u32)(cell >> 32);
 		if (!cell || n > PARTICIPANT_MAX || !kill((pid_t)(u32)cell, 0) || errno != ESRCH)

@@ -2,9 +2,9 @@
  *
  * Addresses. The window lies between 1 and 2 GiB, so that stubs reach it with 32-bit absolute operands and programs
  * linked at a fixed low address with a jump; below it is where such programs and their heaps are, above it begins the
- * shadow memory of AddressSanitizer (0x7fff8000). Map areas stand between 0x5500_0000_0000 and 0x5550_0000_0000: just
- * below where the kernel puts position independent programs, and application memory for the address, thread and memory
- * sanitizers alike. */
+ * shadow memory of AddressSanitizer (0x7fff8000). Map areas stand there too when they are small; large ones between
+ * 0x5500_0000_0000 and 0x5550_0000_0000: just below where the kernel puts position independent programs, and application
+ * memory for the address, thread and memory sanitizers alike. */
 #include "hook/session.h"
 #include "hook/dataplane_image.h"
 #include <errno.h>
@@ -51,28 +51,28 @@ static int keep(struct session_state *s, int fd) {
 	return fd;
 }
 
-static int map_here(int fd, u64 size, void **out) {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+static int map_here(int fd, u64 at, u64 size, void **out) {
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)at);
 	*out = p == MAP_FAILED ? NULL : p;
 	return p == MAP_FAILED ? -errno : 0;
 }
 
 static int make_files(struct session_state *s) {
-	int code = keep(s, make_file("skep-code", CODE_SIZE)), tables = keep(s, make_file("skep-tables", TABLES_SIZE));
+	int code = keep(s, make_file("skep-code", TABLES_IN_FILE + TABLES_SIZE));
 	int shared = keep(s, make_file("skep-shared", SHARED_SIZE));
-	if (code < 0 || tables < 0 || shared < 0)
-		return MIN(code, MIN(tables, shared));
-	int code_ro = keep(s, reopen_for_reading(code)), tables_ro = keep(s, reopen_for_reading(tables));
-	if (code_ro < 0 || tables_ro < 0)
-		return MIN(code_ro, tables_ro);
+	if (code < 0 || shared < 0)
+		return MIN(code, shared);
+	int code_ro = keep(s, reopen_for_reading(code));
+	if (code_ro < 0)
+		return code_ro;
 	s->code_fd = code;
-	s->fds[0] = code_ro, s->fds[1] = tables_ro, s->fds[2] = shared;
+	s->fds[0] = code_ro, s->fds[1] = shared;
 	s->fds_n = SESSION_FDS_OWN;
 	int err = fallocate(shared, 0, 0, SHARED_SIZE) ? -errno : 0; /* a sparse page on a full tmpfs would be SIGBUS */
 	if (!err)
-		err = map_here(tables, TABLES_SIZE, (void **)&s->tables);
+		err = map_here(code, TABLES_IN_FILE, TABLES_SIZE, (void **)&s->tables);
 	if (!err)
-		err = map_here(shared, SHARED_SIZE, (void **)&s->shared);
+		err = map_here(shared, 0, SHARED_SIZE, (void **)&s->shared);
 	return err;
 }
 
@@ -84,7 +84,7 @@ static u64 random_in(u64 low, u64 high, u64 step) {
 	return low + r % ((high - low) / step) * step;
 }
 
-/* bpf_printk lines of all targets: a ring buffer of the session's own. */
+/* bpf_printk lines of all targets: a ring buffer of the session's own, in the shared file. */
 static int make_trace(struct session_state *s) {
 	struct engine_map *t = &s->trace;
 	const struct map_ops *ops = map_ops_of(BPF_MAP_TYPE_RINGBUF);
@@ -95,13 +95,14 @@ static int make_trace(struct session_state *s) {
 	int err = ops ? ops->geometry(&t->map) : -EOPNOTSUPP;
 	if (err)
 		return err;
-	t->token_fd = keep(s, make_file("skep-trace", t->map.data_size));
-	t->area_fd = keep(s, make_file("skep-trace-area", t->map.area_size));
-	if (t->token_fd < 0 || t->area_fd < 0)
-		return MIN(t->token_fd, t->area_fd);
-	err = map_here(t->token_fd, t->map.data_size, (void **)&t->map.data);
+	s->trace_data = TRACE_IN_FILE, s->trace_area = s->trace_data + round_up(t->map.data_size, PAGE);
+	s->shared_size = s->trace_area + round_up(t->map.area_size, PAGE);
+	ASSERT(s->shared_size <= AT_TABLES - AT_SHARED);
+	if (ftruncate(s->fds[1], (off_t)s->shared_size))
+		return -errno;
+	err = map_here(s->fds[1], s->trace_data, t->map.data_size, (void **)&t->map.data);
 	if (!err)
-		err = map_here(t->area_fd, t->map.area_size, (void **)&t->map.area);
+		err = map_here(s->fds[1], s->trace_area, t->map.area_size, (void **)&t->map.area);
 	return err ? err : ops->init(&t->map);
 }
 

@@ -6,12 +6,12 @@
 #include "hook/target/shared.h"
 #include "hook/trampoline.h"
 
-enum { SESSION_FDS_OWN = 3, SESSION_PROGS_MAX = 256 };
+enum { SESSION_FDS_OWN = 2, SESSION_PROGS_MAX = 256 };
 struct session_state {
 	struct skep_engine *engine;
 	u64 base;                  /* of the window in targets */
 	u64 areas, next_area;      /* map areas stand from `areas` to `next_area` */
-	int fds[BOOT_FDS_MAX];     /* to hand over: code, tables, shared, then the maps' */
+	int fds[BOOT_FDS_MAX];     /* to hand over: code and tables, shared, then the maps' */
 	u32 fds_n;
 	int own[8];                /* descriptors to close */
 	u32 own_n;
@@ -22,6 +22,7 @@ struct session_state {
 	struct shared *shared;
 	struct engine_map trace;   /* bpf_printk lines */
 	u64 trace_at;              /* its descriptor in targets */
+	u64 trace_data, trace_area, shared_size; /* in the shared file, which targets map as a whole */
 	struct stub_calls calls;
 	u64 loader, boot, block;   /* offsets in the code segment: entry points of entry.S, struct session */
 	/* What only this session holds: programs and maps that are reached through slots of maps. */

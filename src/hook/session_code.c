@@ -26,7 +26,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, CODE_ALIGN = 64, FSGSBASE_BIT = 2 };
+enum { PAGE = 4096, CODE_ALIGN = 64, FSGSBASE_BIT = 2, AREAS_NEAR_MAX = 16 << 20 };
 
 struct placed_map {
 	struct engine_map *map;
@@ -90,6 +90,33 @@ static int add_map_file(struct builder *b, int fd, u64 size, u64 *address) {
 	s->next_area += round_up(size, PAGE); /* no gaps: programs may read the whole range as theirs (session.own) */
 	s->fds[s->fds_n] = fd;
 	return add_boot_map(b, *address, round_up(size, PAGE), s->fds_n++, true) ? 0 : -E2BIG;
+}
+
+/* What is not the user's: tables, the shared file, and in it the lines of bpf_printk. */
+static void add_own(struct builder *b) {
+	struct session_state *s = b->s;
+	ASSERT(!b->maps && !b->block->maps);
+	add_boot_map(b, s->base + AT_TABLES, TABLES_SIZE, 0, false)->offset = TABLES_IN_FILE;
+	add_boot_map(b, s->base + AT_SHARED, s->shared_size, 1, true);
+	b->map[b->maps++] = (struct placed_map){.map = &s->trace, .area = s->base + AT_SHARED + s->trace_area,
+	                                        .data = s->base + AT_SHARED + s->trace_data};
+}
+
+/* All areas are known: small ones go into the window, below what is shared. */
+static void move_areas(struct builder *b) {
+	struct session_state *s = b->s;
+	u64 size = s->next_area - s->areas, to = s->base + (u64)AT_SHARED - size, by = to - s->areas;
+	if (size > AREAS_NEAR_MAX)
+		return;
+	for (u32 i = 0; i < b->maps; i++)
+		if (b->map[i].map != &s->trace) {
+			b->map[i].area += b->map[i].area ? by : 0;
+			b->map[i].data += b->map[i].data ? by : 0;
+		}
+	for (u32 i = 0; i < b->block->maps; i++)
+		if (b->block->map[i].fd >= SESSION_FDS_OWN)
+			b->block->map[i].address += by;
+	s->areas = to, s->next_area = to + size;
 }
 
 static bool holds_objects(const struct map *m) {
@@ -309,6 +336,8 @@ static bool machine_wants(u32 nr, bool leave, u32 features) {
 		return leave || features & FEATURE_TASK;
 	case __NR_seccomp:
 		return true;
+	case __NR_arch_prctl:
+		return leave && features & FEATURE_TASK && !(features & FEATURE_FSGSBASE);
 	case __NR_exit:
 		return !leave && features & FEATURE_TASK;
 	case __NR_prctl:
@@ -366,23 +395,27 @@ static u64 cell_address(const struct session_state *s, u32 cell) {
 
 /* One point: a routine for each different list, and the tables from numbers to routines. */
 static int put_point(struct builder *b, enum launch_point point, u16 *table, u64 *calls) {
-	u16 (*room)[SESSION_PROGS_MAX] = calloc(NR_LIMIT + 1, sizeof *room);
-	struct hook_list list[NR_LIMIT + 1];
-	int err = room ? 0 : -ENOMEM;
+	u16 progs[2][SESSION_PROGS_MAX]; /* of this number, and of an earlier one */
+	int err = 0;
 	for (u32 nr = 0; !err && nr <= NR_LIMIT; nr++) {
-		list[nr] = list_of(b, point, nr, room[nr]);
-		u32 cell = 0, same = 0;
-		while (same < nr && (list[same].progs_n != list[nr].progs_n || list[same].machine != list[nr].machine ||
-		                     memcmp(room[same], room[nr], sizeof room[nr])))
-			same++;
-		if (same < nr)
-			cell = table[same];
-		else if (list[nr].progs_n || list[nr].machine)
-			err = put_routine(b, point, list[nr], &cell);
+		struct hook_list list = list_of(b, point, nr, progs[0]);
+		u32 cell = 0, first = 0;
+		for (; first < nr; first++) {
+			struct hook_list other;
+			if (first && table[first] == table[first - 1])
+				continue; /* compared already */
+			other = list_of(b, point, first, progs[1]);
+			if (other.progs_n == list.progs_n && other.machine == list.machine &&
+			    !memcmp(progs[0], progs[1], list.progs_n * sizeof progs[0][0]))
+				break;
+		}
+		if (first < nr)
+			cell = table[first];
+		else if (list.progs_n || list.machine)
+			err = put_routine(b, point, list, &cell);
 		table[nr] = (u16)cell;
 		calls[nr] = cell_address(b->s, cell);
 	}
-	free(room);
 	return err;
 }
 
@@ -450,11 +483,11 @@ static int build(struct builder *b) {
 	s->code_used = size;
 	b->block = (struct session *)(b->code + dataplane_offset("session"));
 	b->block->base = s->base;
-	add_boot_map(b, s->base + AT_TABLES, TABLES_SIZE, 1, false);
-	add_boot_map(b, s->base + AT_SHARED, SHARED_SIZE, 2, true);
-	int err = add_map(b, &s->trace);
+	add_own(b);
+	int err = 0;
 	for (u32 i = 0; !err && i < b->progs_n; i++)
 		err = add_prog(b, b->progs[i].prog);
+	move_areas(b);
 	b->block->features = features_of(b);
 	if (!err)
 		err = put_maps(b);

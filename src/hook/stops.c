@@ -31,17 +31,28 @@
 enum {
 	SCRIPT_ARGS_MAX = 16384,
 	SEIZE_OPTIONS = PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD,
+	EXEC_NS_MAX = 5000000, /* longer ones are exceptions */
 	CONFINED_BELOW = 64 << 20, /* what a small program needs beside our mappings */
 };
 
 /* ---- exec -------------------------------------------------------------------------------------------------------- */
 
-static void forget(struct launch *l, pid_t tid) {
+static struct tracee *find_tracee(struct launch *l, pid_t tid) {
 	for (u32 i = 0; i < l->tracees.n; i++)
-		if (l->tracees.at[i].tid == tid) {
-			l->tracees.at[i] = l->tracees.at[--l->tracees.n];
-			return;
-		}
+		if (l->tracees.at[i].tid == tid)
+			return &l->tracees.at[i];
+	return NULL;
+}
+static void forget(struct launch *l, pid_t tid) {
+	struct tracee *t = find_tracee(l, tid);
+	if (t)
+		*t = l->tracees.at[--l->tracees.n];
+}
+
+/* What was just seen may have been there for a while: expectations fall fast and rise slowly. */
+static void exec_took(struct launch *l, const struct tracee *t) {
+	u64 took = t ? MIN(launch_now_ns() - t->since_ns, (u64)EXEC_NS_MAX) : l->exec_ns;
+	l->exec_ns = took <= l->exec_ns * 5 / 4 ? took * 3 / 4 : l->exec_ns + (took - l->exec_ns) / 8;
 }
 
 static void at_end(struct launch *l, pid_t pid, int status) {
@@ -60,7 +71,7 @@ static void died(struct launch *l, pid_t pid, int status) {
 	struct tracee *t = status >= 0 ? NULL : vec_push(&l->tracees);
 	ASSERT(status < 0 || WIFEXITED(status) || WIFSIGNALED(status));
 	if (t)
-		*t = (struct tracee){pid, pid};
+		*t = (struct tracee){pid, pid, launch_now_ns()};
 	else
 		at_end(l, pid, status);
 }
@@ -181,7 +192,7 @@ void stops_seize(struct launch *l, pid_t tid, pid_t pid) {
 	struct tracee *t = vec_push(&l->tracees);
 	if (!t)
 		return;
-	*t = (struct tracee){tid, pid};
+	*t = (struct tracee){tid, pid, launch_now_ns()};
 	if (ptrace(PTRACE_SEIZE, tid, 0, SEIZE_OPTIONS)) {
 		char path[160];
 		int err = errno;
@@ -193,14 +204,12 @@ void stops_seize(struct launch *l, pid_t tid, pid_t pid) {
 }
 
 void stops_release(struct launch *l, pid_t tid) {
-	for (u32 i = 0; i < l->tracees.n; i++)
-		if (l->tracees.at[i].tid == tid) {
-			int status;
-			forget(l, tid);
-			if (process_release(tid, &status) == -ESRCH)
-				died(l, tid, status);
-			return;
-		}
+	int status;
+	if (!find_tracee(l, tid))
+		return;
+	forget(l, tid);
+	if (process_release(tid, &status) == -ESRCH)
+		died(l, tid, status);
 }
 
 /* ---- stops ------------------------------------------------------------------------------------------------------- */
@@ -209,6 +218,7 @@ static void at_stop(struct launch *l, pid_t pid, int status) {
 	if (status >> 8 == (SIGTRAP | PTRACE_EVENT_EXEC << 8)) {
 		unsigned long former = (unsigned long)pid; /* a thread that executes takes the number of its process */
 		ptrace(PTRACE_GETEVENTMSG, pid, 0, &former);
+		exec_took(l, find_tracee(l, (pid_t)former));
 		forget(l, (pid_t)former), forget(l, pid);
 		at_exec(l, pid);
 	} else if (status >> 16 == PTRACE_EVENT_STOP) /* a group stop, or the end of one */
@@ -329,7 +339,7 @@ static int fork_child(struct launch *l, const char *path, bool seize) {
 	err = l->child < 0 ? -errno : 0;
 	struct tracee *t = !err && seize ? vec_push(&l->tracees) : NULL;
 	if (t) {
-		*t = (struct tracee){l->child, l->child};
+		*t = (struct tracee){l->child, l->child, launch_now_ns()};
 		int refused = ptrace(PTRACE_SEIZE, l->child, 0, SEIZE_OPTIONS) ? errno : 0;
 		if (refused && !take_event(l, l->child)) { /* else somebody has killed it already: as at any other moment */
 			err = -refused;

@@ -4,23 +4,17 @@
 #include <asm/unistd.h>
 #include <linux/mman.h>
 
-enum { PROT_R = 1, PROT_RW = 3, MAP_PRIVATE_ANONYMOUS = MAP_PRIVATE | MAP_ANONYMOUS };
+enum { PROT_R = 1, PROT_RW = 3, PROT_RX = 5, MAP_PRIVATE_ANONYMOUS = MAP_PRIVATE | MAP_ANONYMOUS };
 
 static bool map_at(u64 address, u64 size, u64 prot, u64 flags, s64 fd, u64 offset) {
 	return target_syscall(__NR_mmap, address, size, prot, flags | MAP_FIXED_NOREPLACE, (u64)fd, offset) == (s64)address;
 }
 
 static bool map_private(void) {
-	u64 at_slots = session.base + AT_SLOTS, at_env = session.base + AT_ENV;
-	return map_at(at_slots, SLOTS_SIZE, PROT_RW, MAP_PRIVATE_ANONYMOUS, -1, 0) &&
-	       target_syscall3(__NR_madvise, at_slots, SLOTS_SIZE, 18 /* MADV_WIPEONFORK */) == 0 &&
-	       map_at(at_env, ENV_SIZE, PROT_RW, MAP_PRIVATE_ANONYMOUS, -1, 0);
-}
-
-/* Reserves the place first: mremap would replace what stands there. skep looks at the result. */
-static void map_island(const struct boot_island *i) {
-	if (map_at(i->at, i->size, 0, MAP_PRIVATE_ANONYMOUS, -1, 0))
-		target_syscall(__NR_mremap, i->from, 0, i->size, 3 /* MREMAP_MAYMOVE | MREMAP_FIXED */, i->at, 0);
+	u64 at = session.base + AT_SLOTS;
+	STATIC_ASSERT(AT_SLOTS + SLOTS_SIZE == AT_ENV, "one mapping");
+	return map_at(at, SLOTS_SIZE + ENV_SIZE, PROT_RW, MAP_PRIVATE_ANONYMOUS, -1, 0) &&
+	       target_syscall3(__NR_madvise, at, SLOTS_SIZE, 18 /* MADV_WIPEONFORK */) == 0;
 }
 
 /* Opens skep's other descriptors by path: text of a number behind the prefix. */
@@ -47,13 +41,15 @@ void boot(struct boot_frame *frame) {
 		ok = map_at(m->address, m->size, m->writable ? PROT_RW : PROT_R, MAP_SHARED, frame->fd[m->fd], m->offset);
 	}
 	ok = ok && map_private();
+	for (u32 i = 0; ok && i < BOOT_ISLANDS_MAX && frame->island[i].size; i++) { /* skep looks whether it stands there */
+		const struct boot_island *s = &frame->island[i];
+		map_at(s->at, s->size, PROT_RX, MAP_SHARED, frame->fd[0], s->from);
+	}
 	for (u32 i = 0; i < session.fds; i++)
 		if (frame->fd[i] >= 0)
 			target_syscall3(__NR_close, frame->fd[i], 0, 0);
 	if (ok)
 		slots->kept = 1;
-	for (u32 i = 0; ok && i < BOOT_ISLANDS_MAX && frame->island[i].size; i++)
-		map_island(&frame->island[i]);
 	if (ok)
 		mail_ask(ASK_BOOT, frame->entry, 0, 0, 0, 0);
 }

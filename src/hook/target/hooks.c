@@ -7,6 +7,11 @@
  * prepares the slot of its FS base, with the place where the kernel will have put the new number before the thread
  * runs: so a new thread need not ask. What else is not known is asked for once, with five system calls.
  *
+ * FS base. Where user code may not read it (old kernels, virtual machines that hide the instruction) the word that it
+ * points to must do: the psABI has every thread keep its own address there. Only a process that was seen to do so is
+ * believed: when it sets its FS base, and for each new thread, the word is looked at before anybody depends on it. If it is
+ * something else there is no cache, and helpers ask the system.
+ *
  * Filters. When a seccomp filter of the program's own is in force, a call that it does not expect may kill the process.
  * From then on nothing here makes any (env->silent), helpers neither (RUN_NO_SYSCALLS). Numbers of new threads and
  * processes are read from where the kernel puts them; where it does not, the process's last known ones must do.
@@ -22,9 +27,18 @@ enum {
 	CLONE_VM_ = 0x100, CLONE_THREAD_ = 0x10000, CLONE_SETTLS_ = 0x80000, CLONE_PARENT_SETTID_ = 0x100000,
 	CLONE_CHILD_SETTID_ = 0x1000000, CLONE_NEWPID_ = 0x20000000,
 	PR_SET_NAME_ = 15, PR_GET_NAME_ = 16, PR_SET_SECCOMP_ = 22,
-	SECCOMP_SET_MODE_FILTER_ = 1,
+	SECCOMP_SET_MODE_FILTER_ = 1, ARCH_SET_FS_ = 0x1002,
 	PROBES = 8,
 };
+
+/* Memory that may not be there. */
+static bool peek(u64 at, void *to, u64 n) {
+	struct {
+		u64 at, size;
+	} here = {(u64)to, n}, there = {at, n};
+	u64 pid = env->silent ? 0 : (u64)target_syscall3(__NR_getpid, 0, 0, 0);
+	return pid && target_syscall(__NR_process_vm_readv, pid, (u64)&here, 1, (u64)&there, 1, 0) == (s64)n;
+}
 
 /* The two forms of clone, and fork, as one. */
 struct birth {
@@ -38,30 +52,34 @@ static struct birth birth_from(const u64 *a) { /* struct clone_args */
 /* sure: the call was made and succeeded, so its arguments can be read. */
 static struct birth birth_of(const struct pt_regs *r, bool sure) {
 	u64 a[8];
-	struct {
-		u64 at, size;
-	} here = {(u64)a, sizeof a}, there = {r->di, sizeof a};
 	if (r->orig_ax == __NR_clone)
 		return (struct birth){r->di, r->r8, (const u32 *)r->dx, (const u32 *)r->r10};
 	if (r->orig_ax == __NR_clone3 && sure)
 		return birth_from((const u64 *)r->di);
-	if (r->orig_ax == __NR_clone3 && r->si >= CLONE_ARGS_BYTES && !env->silent) {
-		u64 pid = (u64)target_syscall3(__NR_getpid, 0, 0, 0);
-		if (target_syscall(__NR_process_vm_readv, pid, (u64)&here, 1, (u64)&there, 1, 0) == sizeof a)
-			return birth_from(a);
-	}
+	if (r->orig_ax == __NR_clone3 && r->si >= CLONE_ARGS_BYTES && peek(r->di, a, sizeof a))
+		return birth_from(a);
 	return (struct birth){.flags = r->orig_ax == __NR_vfork ? CLONE_VM_ : 0};
 }
 
 /* ---- slots ------------------------------------------------------------------------------------------------------- */
 
-static u64 fs_base(void) {
-	u64 fs;
-	__asm__ volatile("rdfsbase %0" : "=r"(fs));
-	return fs;
+static bool can_read_fs(void) {
+	return session.features & FEATURE_FSGSBASE;
 }
 static bool has_slots(void) {
-	return session.features & FEATURE_FSGSBASE;
+	return can_read_fs() || READ_ONCE(env->self_pointers) == SELF_ALL;
+}
+static u64 fs_base(void) { /* has_slots */
+	u64 fs;
+	if (can_read_fs())
+		__asm__ volatile("rdfsbase %0" : "=r"(fs));
+	else
+		__asm__ volatile("mov %%fs:0, %0" : "=r"(fs));
+	return fs;
+}
+static bool points_to_itself(u64 fs) {
+	u64 word;
+	return fs && peek(fs, &word, sizeof word) && word == fs;
 }
 static u64 slot_hash(u64 fs) {
 	return (fs >> 6) * 0x9e3779b97f4a7c15ull >> 54;
@@ -92,15 +110,15 @@ static void slot_store(struct thread_slot *s, const struct run_task *t) {
 	store_release(&s->task.tid, t->tid); /* last: a signal handler in between sees a slot that is not known */
 }
 
-static NOINLINE void slot_ask(struct thread_slot *s) {
+static NOINLINE struct run_task ask(void) {
 	struct run_task t = {0};
 	t.pid = (u32)target_syscall3(__NR_getpid, 0, 0, 0);
 	t.uid = (u32)target_syscall3(__NR_getuid, 0, 0, 0);
 	t.gid = (u32)target_syscall3(__NR_getgid, 0, 0, 0);
 	target_syscall3(__NR_prctl, PR_GET_NAME_, t.comm, 0);
 	t.tid = (u32)target_syscall3(__NR_gettid, 0, 0, 0);
-	slot_store(s, &t);
 	env->last = t;
+	return t;
 }
 
 static void slot_fill(struct thread_slot *s) {
@@ -109,8 +127,10 @@ static void slot_fill(struct thread_slot *s) {
 		struct run_task t = env->last;
 		t.tid = READ_ONCE(*tid_at);
 		slot_store(s, &t);
-	} else if (!env->silent)
-		slot_ask(s);
+	} else if (!env->silent) {
+		struct run_task t = ask();
+		slot_store(s, &t);
+	}
 }
 
 /* Of the current thread, or NULL: then helpers ask the system. */
@@ -139,6 +159,8 @@ static void forget_current(void) {
 /* ---- threads and processes --------------------------------------------------------------------------------------- */
 
 static void before_birth(const struct birth *b) {
+	if (!can_read_fs() && b->flags & CLONE_VM_ && (!has_slots() || (b->flags & CLONE_SETTLS_ && !points_to_itself(b->tls))))
+		store_release(&env->self_pointers, SELF_NEVER); /* that thread must not look there */
 	if (!(b->flags & CLONE_SETTLS_) || !has_slots())
 		return;
 	struct thread_slot *s = slot_of(b->tls, b->flags & CLONE_THREAD_);
@@ -185,6 +207,8 @@ static void after_birth(const struct pt_regs *r) {
 	} else if (r->ax == 0) {
 		/* A new thread has a slot that says nothing yet, or none. A child that shares memory and FS base with its
 		 * sleeping parent finds that one's. */
+		if (!has_slots())
+			store_release(&env->self_pointers, SELF_NEVER);
 		s = has_slots() ? slot_of(fs_base(), false) : NULL;
 		if (s && s->task.tid)
 			forget_current();
@@ -217,6 +241,8 @@ static void before_filter(void) {
 	const struct run_task *t = task_current();
 	if (t)
 		env->last = *t;
+	else
+		ask();
 }
 static void after_filter(void) {
 	env->run.pid = env->last.pid;
@@ -279,6 +305,10 @@ void machine_leave(struct pt_regs *r) {
 	case __NR_seccomp:
 		if (!failed && sets_filter(r))
 			after_filter();
+		break;
+	case __NR_arch_prctl:
+		if (!failed && r->di == ARCH_SET_FS_ && !can_read_fs() && env->self_pointers != SELF_NEVER)
+			store_release(&env->self_pointers, points_to_itself(r->si) ? SELF_ALL : SELF_NEVER);
 		break;
 	case __NR_unshare:
 		if (!failed && r->di & CLONE_NEWPID_)

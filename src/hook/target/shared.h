@@ -1,13 +1,16 @@
 /* What skep and the code that runs inside traced processes agree on: the address window and what lies in it.
  *
- *   window (low, the same addresses in every process of a session)
- *   ┌──────────────┬─────────────────┬────────────────────┬──────────────────────┬──────────────┐
- *   │ code      RX │ tables        R │ shared          RW │ slots             RW │ env       RW │
- *   │ data plane,  │ call targets,   │ requests, counters,│ thread cache,        │ run_env,     │
- *   │ programs,    │ replies,        │ doorbell           │ private, wiped in    │ private,     │
- *   │ descriptors, │ heartbeat       │                    │ a forked child       │ kept by fork │
- *   │ islands      │                 │                    │                      │              │
- *   └──────────────┴─────────────────┴────────────────────┴──────────────────────┴──────────────┘
+ *   window (low, the same addresses in every process of a session)                   base
+ *   ┌──────────┬────────────────────┬─────────────────┬──────────────────┬──────────────╫──────────────┐
+ *   │ areas RW │ shared          RW │ tables        R │ slots         RW │ env       RW ║ code      RX │
+ *   │ of maps, │ requests, counters,│ call targets,   │ thread cache,    │ run_env,     ║ data plane,  │
+ *   │ if they  │ doorbell; lines of │ replies,        │ private, wiped   │ private,     ║ programs,    │
+ *   │ are small│ bpf_printk         │ heartbeat       │ in a forked child│ kept by fork ║ descriptors, │
+ *   │          │                    │                 │                  │              ║ islands      │
+ *   └──────────┴────────────────────┴─────────────────┴──────────────────┴──────────────╨──────────────┘
+ *
+ * What every process touches lies close together: page tables are a good part of what a hooked exec costs. Two files hold
+ * all but slots and env: code and tables, shared.
  *
  * Who may write what is the security of the whole: code and tables are files that targets have open for reading only, so
  * a target can neither change them nor make its mapping of them writable. Only skep writes them. `shared` is written by
@@ -18,16 +21,19 @@
 #include "abi/run.h"
 
 enum {
-	WINDOW_SIZE = 16 << 20,
 	CODE_SIZE = 4 << 20,   /* the file is sparse: only what is used is memory */
 	TABLES_SIZE = 128 << 10,
 	SHARED_SIZE = 128 << 10,
 	SLOTS_SIZE = 64 << 10,
 	ENV_SIZE = 4096,
-	AT_TABLES = CODE_SIZE,
-	AT_SHARED = AT_TABLES + (1 << 20),
-	AT_SLOTS = AT_SHARED + (1 << 20),
+	/* From the base, where the code begins. */
+	AT_SHARED = -(1 << 20),
+	AT_TABLES = -(256 << 10),
+	AT_SLOTS = AT_TABLES + TABLES_SIZE,
 	AT_ENV = AT_SLOTS + SLOTS_SIZE,
+	WINDOW_SIZE = CODE_SIZE - AT_SHARED,
+	TABLES_IN_FILE = CODE_SIZE, /* they lie behind the code */
+	TRACE_IN_FILE = SHARED_SIZE,
 };
 
 /* ---- boot: the first thing that runs in a new image -------------------------------------------------------------- */
@@ -55,7 +61,7 @@ enum session_feature {
 };
 enum { SESSION_BYTES = 24 + 32 + 256 + BOOT_MAPS_MAX * 32 };
 enum { BOOT_ISLANDS_MAX = 8 };
-struct boot_island { /* pages of the code segment that are to stand at another address as well */
+struct boot_island { /* pages of the code segment, at offset from, that are to stand at another address as well */
 	u64 at, from, size;
 };
 /* Lies below the stack pointer of the new image; skep writes it, the loader (loader.S) and boot() read it. Its first part
@@ -161,9 +167,12 @@ struct slot_table { /* empty in a forked child */
 	struct thread_slot slot[THREAD_SLOTS];
 };
 STATIC_ASSERT(sizeof(struct slot_table) == SLOTS_SIZE, "fits");
+/* Is the word at every thread's FS base its own address? */
+enum self_pointers { SELF_UNKNOWN, SELF_ALL, SELF_NEVER };
 struct env {
 	struct run_env run; /* first: what programs see */
 	u32 silent;     /* a seccomp filter of the program's own is in force: no system call of ours */
+	u32 self_pointers; /* enum self_pointers; only where user code cannot read its FS base */
 	u32 nameless;   /* in a namespace of numbers of its own: participants could not be told apart */
 	struct run_task last; /* what was last learnt of any thread of this process; pid 0: nothing */
 };
