@@ -1,5 +1,5 @@
 # The end-to-end tests of launch mode: targets in their several forms, and the driver (test/launch/launch.c).
-TARGET_NAMES := loop threads children signals restart cancel storm untouched
+TARGET_NAMES := loop threads children signals restart cancel storm untouched odd
 TARGET_DIR := $(O)/test/targets
 TARGETS_BUILT := $(TARGET_NAMES:%=$(TARGET_DIR)/%) $(TARGET_NAMES:%=$(TARGET_DIR)/%.static) $(TARGET_NAMES:%=$(TARGET_DIR)/%.static-pie) \
 	$(TARGET_DIR)/later $(TARGET_DIR)/later.so $(TARGET_DIR)/tracer $(TARGET_DIR)/filter $(TARGET_DIR)/filter.static

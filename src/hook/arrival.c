@@ -94,11 +94,17 @@ int arrival_file(struct launch *l, const struct mail *m, const struct process *p
 
 /* ---- at the exec stop -------------------------------------------------------------------------------------------- */
 
-int arrival_open(pid_t pid, const char *what, const char *path) {
+static int open_of(pid_t pid, const char *what, const char *path, int flags) {
 	char full[PATH_MAX + 64];
 	snprintf(full, sizeof full, "/proc/%d/%s%s", pid, what, path);
-	int fd = open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = open(full, flags | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+int arrival_open(pid_t pid, const char *what, const char *path) {
+	return open_of(pid, what, path, O_RDONLY | O_NONBLOCK);
+}
+int arrival_open_path(pid_t pid, const char *what) {
+	return open_of(pid, what, "", O_PATH);
 }
 
 static int plan_image(struct launch *l, struct booting *b, struct hooked_image *im, u64 segment) {

@@ -87,7 +87,9 @@ int arrival_boot(struct launch *l, const struct mail *m, const struct process *p
 int arrival_file(struct launch *l, const struct mail *m, const struct process *p, int fd, u64 off, u64 mapped_at);
 /* What boot() itself is to map: at most BOOT_ISLANDS_MAX. */
 u32 arrival_islands(const struct launch *l, const struct booting *b, struct boot_island *to);
+/* A file under /proc/PID, or what it leads to: for reading; as a path only. */
 int arrival_open(pid_t pid, const char *what, const char *path);
+int arrival_open_path(pid_t pid, const char *what);
 
 /* requests.c */
 void requests_serve(struct launch *l, const struct mail *m);

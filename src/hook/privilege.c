@@ -25,11 +25,15 @@ static int open_as(int root, int cwd, const char *path, u64 flags) {
 	return openat(cwd, path, (int)flags);
 }
 
+static bool is_regular(int fd) {
+	struct stat st;
+	return !fstat(fd, &st) && S_ISREG(st.st_mode);
+}
 /* fd: a path only, so that files that may be executed but not read can be looked at. */
 static bool file_gains(int fd) {
 	struct stat st;
 	char self[64];
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+	if (fstat(fd, &st))
 		return false;
 	if (st.st_mode & S_ISUID || (st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
 		return true;
@@ -54,15 +58,18 @@ static bool interpreter_of(int fd, char *path, size_t room) {
 }
 
 bool exec_gains_privilege(int root, int cwd, const char *path) {
-	char interpreter[PATH_ROOM];
-	ASSERT(path);
+	char interpreter[PATH_ROOM], self[64];
+	ASSERT(path || cwd);
 	for (int i = 0; i < SCRIPTS_MAX; i++) {
-		int at = open_as(root, cwd, path, O_PATH | O_CLOEXEC);
-		if (at < 0)
+		int at = path ? open_as(root, cwd, path, O_PATH | O_CLOEXEC) : dup(cwd);
+		bool exists = at >= 0 && is_regular(at), gains = exists && file_gains(at);
+		/* Devices are not opened: that may set something off. Not by its path again: it may be another file by now. */
+		snprintf(self, sizeof self, "/proc/self/fd/%d", at);
+		int fd = exists && !gains ? open(self, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
+		if (at >= 0)
+			close(at);
+		if (!exists)
 			return false; /* the exec will fail */
-		bool gains = file_gains(at);
-		close(at);
-		int fd = gains ? -1 : open_as(root, cwd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 		bool script = fd >= 0 && interpreter_of(fd, interpreter, sizeof interpreter);
 		if (fd >= 0)
 			close(fd);

@@ -16,11 +16,13 @@
 #include "hook/privilege.h"
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum { AT_COOKIE = ENV_SIZE - 8, BOOT_TIMEOUT_MS = 2000, WAIT_TRIES = 200 };
@@ -160,6 +162,8 @@ void requests_expire(struct launch *l) {
 static void serve_mapped(struct launch *l, const struct mail *m, const struct process *p) {
 	char what[48];
 	ASSERT(m->kind == ASK_MAPPED && p->pid == m->pid);
+	if ((m->arg[4] & MAP_TYPE) != MAP_PRIVATE)
+		return; /* what is written there would go into the file */
 	snprintf(what, sizeof what, "task/%d/fd/%d", m->tid, (int)m->arg[2]);
 	int fd = arrival_open(m->pid, what, ""), err = fd < 0 ? fd : arrival_file(l, m, p, fd, m->arg[3], m->arg[0]);
 	if (fd >= 0)
@@ -190,8 +194,11 @@ static void serve_exec(struct launch *l, const struct mail *m, const struct proc
 		return; /* execve will fail */
 	int root = arrival_open(m->pid, "root", "/");
 	snprintf(what, sizeof what, "task/%d/fd/%d", m->tid, at);
-	int from = at == AT_CWD ? arrival_open(m->pid, "cwd", "/") : arrival_open(m->pid, what, "");
-	bool gains = exec_gains_privilege(root, from, path);
+	bool by_number = !path[0] && m->arg[2] & AT_EMPTY_PATH; /* fexecve */
+	int from = by_number       ? arrival_open_path(m->pid, what)
+	           : at == AT_CWD ? arrival_open(m->pid, "cwd", "/")
+	                          : arrival_open(m->pid, what, "");
+	bool gains = exec_gains_privilege(root, from, by_number ? NULL : path);
 	if (root >= 0)
 		close(root);
 	if (from >= 0)

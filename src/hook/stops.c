@@ -234,23 +234,26 @@ static void take_status(struct launch *l, pid_t pid, int status) {
 		at_end(l, pid, status);
 }
 
-/* One event of one process, if there is any. */
-static bool take_event(struct launch *l, pid_t pid) {
+/* One event of one process, if there is any; -ECHILD: there will never be. */
+static int take_event(struct launch *l, pid_t pid) {
 	int status;
 	pid_t got = waitpid(pid, &status, WNOHANG | __WALL);
 	if (got > 0)
 		take_status(l, got, status);
-	return got > 0;
+	return got < 0 ? -errno : got > 0;
 }
 
 /* Waits for those that are ours to wait for, and for nobody else's children. */
 void stops_reap(struct launch *l) {
 	for (u32 i = 0; i < l->tracees.n;) {
 		struct tracee t = l->tracees.at[i];
-		bool any = take_event(l, t.tid) || (t.pid != t.tid && take_event(l, t.pid));
-		i = any ? 0 : i + 1; /* the list may have changed: from the start */
+		int got = take_event(l, t.tid), of_process = got <= 0 && t.pid != t.tid ? take_event(l, t.pid) : got;
+		if (got == -ECHILD && of_process == -ECHILD)
+			forget(l, t.tid); /* it is nobody we could wait for: it went without us, and its number may be another's */
+		else
+			i = MAX(got, of_process) > 0 ? 0 : i + 1; /* the list may have changed: from the start */
 	}
-	while (!l->child_ended && l->child > 0 && take_event(l, l->child))
+	while (!l->child_ended && l->child > 0 && take_event(l, l->child) > 0)
 		;
 }
 
@@ -341,7 +344,7 @@ static int fork_child(struct launch *l, const char *path, bool seize) {
 	if (t) {
 		*t = (struct tracee){l->child, l->child, launch_now_ns()};
 		int refused = ptrace(PTRACE_SEIZE, l->child, 0, SEIZE_OPTIONS) ? errno : 0;
-		if (refused && !take_event(l, l->child)) { /* else somebody has killed it already: as at any other moment */
+		if (refused && take_event(l, l->child) <= 0) { /* else somebody has killed it already: as at any other moment */
 			err = -refused;
 			l->tracees.n--;
 			kill(l->child, SIGKILL);

@@ -83,7 +83,7 @@ static void run_target(const char *name, struct setup how, bool restarts) {
 
 static void targets(void) {
 	static const char *const names[] = {"loop", "threads", "children", "signals", "restart", "cancel", "storm", "later",
-	                                    "untouched"};
+	                                    "untouched", "odd"};
 	static const char *const forms[] = {"", ".static", ".static-pie", ".musl", ".musl-static"};
 	for (u32 f = 0; f < ARRAY_SIZE(forms); f++)
 		for (u32 i = 0; i < ARRAY_SIZE(names); i++) {

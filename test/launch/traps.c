@@ -101,6 +101,12 @@ static void set_uid(void) {
 	EXPECT_EQ(RUN_COMMAND("sh", "-c", command), 0);
 	EXPECT_STR(output, twice);
 	EXPECT_EQ(last.unhooked_setuid, 2);
+	if (!access("/usr/bin/python3", X_OK)) { /* by descriptor: fexecve */
+		snprintf(command, sizeof command, "import os; os.execve(os.open('%s', os.O_PATH), ['su', '-u'], {})", in_directory("su"));
+		EXPECT_EQ(RUN_COMMAND("/usr/bin/python3", "-c", command), 0);
+		EXPECT_STR(output, alone);
+		EXPECT_EQ(last.unhooked_setuid, 1);
+	}
 	snprintf(command, sizeof command, "#!%s -u\n", in_directory("su"));
 	write_file(in_directory("suscript"), command, strlen(command), 0755);
 	EXPECT_EQ(RUN_COMMAND("sh", "-c", (char *)in_directory("suscript")), 1); /* id: no such user */

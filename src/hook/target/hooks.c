@@ -23,7 +23,7 @@
 #include <asm/unistd.h>
 
 enum {
-	PROT_EXEC_ = 4,
+	PROT_EXEC_ = 4, MAP_TYPE_ = 15, MAP_PRIVATE_ = 2,
 	CLONE_VM_ = 0x100, CLONE_THREAD_ = 0x10000, CLONE_SETTLS_ = 0x80000, CLONE_PARENT_SETTID_ = 0x100000,
 	CLONE_CHILD_SETTID_ = 0x1000000, CLONE_NEWPID_ = 0x20000000,
 	PR_SET_NAME_ = 15, PR_GET_NAME_ = 16, PR_SET_SECCOMP_ = 22,
@@ -158,6 +158,13 @@ static void forget_current(void) {
 
 /* ---- threads and processes --------------------------------------------------------------------------------------- */
 
+/* Is this word part of the thread's own block? Only there libraries leave the number that the kernel stored, and only there
+ * the word surely exists: clone succeeds whatever pointer it is given. */
+static bool in_own_block(const u32 *word, u64 fs) {
+	enum { BLOCK = 4096 };
+	return fs && (u64)word - fs < BLOCK;
+}
+
 static void before_birth(const struct birth *b) {
 	if (!can_read_fs() && b->flags & CLONE_VM_ && (!has_slots() || (b->flags & CLONE_SETTLS_ && !points_to_itself(b->tls))))
 		store_release(&env->self_pointers, SELF_NEVER); /* that thread must not look there */
@@ -167,7 +174,8 @@ static void before_birth(const struct birth *b) {
 	if (!s)
 		return;
 	store_release(&s->task.tid, 0);
-	bool known = (b->flags & (CLONE_THREAD_ | CLONE_PARENT_SETTID_)) == (CLONE_THREAD_ | CLONE_PARENT_SETTID_);
+	bool known = (b->flags & (CLONE_THREAD_ | CLONE_PARENT_SETTID_)) == (CLONE_THREAD_ | CLONE_PARENT_SETTID_) &&
+	             in_own_block(b->parent_tid, b->tls);
 	store_release(&s->tid_at, known ? b->parent_tid : NULL);
 }
 
@@ -185,7 +193,8 @@ static void new_participant(u32 pid) {
 
 /* In the child of a fork: its memory is its own, and its slots are empty. */
 static void new_process(const struct birth *b) {
-	u32 pid = b->flags & CLONE_CHILD_SETTID_ ? READ_ONCE(*b->child_tid) : 0;
+	bool known = b->flags & CLONE_CHILD_SETTID_ && has_slots() && in_own_block(b->child_tid, fs_base());
+	u32 pid = known ? READ_ONCE(*b->child_tid) : 0;
 	if (!pid && !env->silent)
 		pid = (u32)target_syscall3(__NR_getpid, 0, 0, 0);
 	if (b->flags & CLONE_NEWPID_)
@@ -285,7 +294,8 @@ void machine_leave(struct pt_regs *r) {
 	bool failed = r->ax > -4096ul;
 	switch (r->orig_ax) {
 	case __NR_mmap:
-		if (!failed && r->dx & PROT_EXEC_ && (s32)r->r8 >= 0)
+		/* Not of shared mappings: jumps would go into the file. */
+		if (!failed && r->dx & PROT_EXEC_ && (r->r10 & MAP_TYPE_) == MAP_PRIVATE_ && (s32)r->r8 >= 0)
 			mail_ask(ASK_MAPPED, r->ax, r->si, r->r8, r->r9, r->r10);
 		break;
 	case __NR_execve:
