@@ -40,6 +40,7 @@ static void count(struct launch *l, const struct hooked_image *im, const struct 
 	pthread_mutex_lock(&l->lock);
 	l->report.images += patched != 0;
 	l->report.sites += patched;
+	l->report.sites_enter_only += placed && l->session.wants_exits ? placed->island.enter_only : 0;
 	l->report.sites_skipped += skipped + im->sites.skipped + (placed ? placed->island.skipped : 0);
 	pthread_mutex_unlock(&l->lock);
 }

@@ -25,6 +25,7 @@ struct launch_prog {
 /* What skep could not see, counted for the report. */
 struct launch_report {
 	u64 processes, execs, images, sites, sites_skipped;
+	u64 sites_enter_only; /* exits were wanted, but these are musl's cancellation points: see hook/trampoline.c */
 	u64 unhooked_setuid, unhooked_32bit, unhooked_traced, unhooked_other;
 	char first_unhooked[256]; /* path and reason of the first image that runs unhooked */
 };

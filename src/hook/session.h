@@ -17,6 +17,7 @@ struct session_state {
 	u32 own_n;
 	int code_fd;               /* writable, ours alone */
 	u32 nr_cpus;               /* possible CPUs */
+	bool wants_exits;          /* some program is attached to exits */
 	u32 code_used;             /* bytes of the code segment that are taken */
 	struct tables *tables;
 	struct shared *shared;

@@ -519,6 +519,8 @@ int session_build(struct session_state *s, const struct launch_prog *progs, u32 
 	int err = b && code != MAP_FAILED ? 0 : say(error, -ENOMEM, "the session");
 	if (!err) {
 		b->s = s, b->progs = progs, b->progs_n = n, b->error = error, b->code = code;
+		for (u32 i = 0; i < n; i++)
+			s->wants_exits |= progs[i].point == LAUNCH_EXIT;
 		err = build(b);
 	}
 	if (code != MAP_FAILED)

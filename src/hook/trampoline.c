@@ -16,6 +16,11 @@
  *
  *     moved instructions; enter as above; syscall; lea behind(%rip),%rcx; leave as above; moved instructions; jmp on
  *
+ * musl's cancellation points have their enter alone. The syscall has to stay in its place, because a thread that is to be
+ * cancelled is recognised by where it was interrupted; behind it there is one byte (ret), and then the place where
+ * cancelled threads go on, to which the code in front branches: no room for a jump. Reports count such sites when a
+ * program wants exits.
+ *
  * A stub keeps every register but rcx and r11, which the syscall instruction itself destroys; after it they are what the
  * original site would have left. */
 #include "hook/trampoline.h"
@@ -188,8 +193,10 @@ static int make_stub(struct maker *m, u32 i) {
 	}
 	if (!enter && !leave)
 		return 0;
-	if (s->flags & SITE_CANCEL)
+	if (s->flags & SITE_CANCEL) {
+		m->out->enter_only += s->before >= JUMP_BYTES && leave;
 		return s->before >= JUMP_BYTES ? make_in_place(m, i, enter, 0) : -ENOSPC;
+	}
 	bool room =
 		(!enter || s->before >= JUMP_BYTES) && (!leave || (s->after >= JUMP_BYTES && !(s->flags & SITE_AFTER_TARGET)));
 	return s->nr >= 0 && room ? make_in_place(m, i, enter, leave) : make_moved(m, i, enter, leave);

@@ -23,6 +23,7 @@ struct island {
 	struct patch *patch; /* by ascending offset */
 	u32 patches;
 	u32 skipped;         /* sites for which no stub could be made */
+	u32 enter_only;      /* sites whose exit cannot be hooked */
 };
 
 /* Makes the island of `sites`, whose segment stands at address `segment` in the target, to run at address `at`. Jumps and

@@ -75,6 +75,7 @@ static void run_target(const char *name, struct setup how, bool restarts) {
 	if (oracle)
 		oracle_clear();
 	EXPECT_EQ(common_run(argv, how), 0);
+	EXPECT_EQ(last.sites_enter_only != 0, how.point == LAUNCH_EXIT && strstr(name, "musl") != NULL);
 	check_output(name);
 	if (how.point == LAUNCH_ENTER && how.nr < 0 && !restarts)
 		check_oracle(name);
