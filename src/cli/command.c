@@ -85,7 +85,7 @@ void command_report(const struct command *c, bool verbose) {
 		cli_warn(c->cli, "%llu program image%s ran without hooks: %s", (unsigned long long)unhooked,
 				 unhooked == 1 ? "" : "s", rep.first_unhooked);
 	if (rep.sites_enter_only)
-		cli_warn(c->cli, "calls that musl makes at cancellation points (read, write, open, …) were seen at their enter only");
+		cli_warn(c->cli, "what musl calls at cancellation points (read, write, open, …) was seen at its enter only");
 	if (rep.sites_skipped && verbose)
 		cli_warn(c->cli, "%llu of %llu system call sites were left alone", (unsigned long long)rep.sites_skipped,
 				 (unsigned long long)(rep.sites + rep.sites_skipped));
