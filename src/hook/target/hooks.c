@@ -10,7 +10,8 @@
  * FS base. Where user code may not read it (old kernels, virtual machines that hide the instruction) the word that it
  * points to must do: the psABI has every thread keep its own address there. Only a process that was seen to do so is
  * believed: when it sets its FS base, and for each new thread, the word is looked at before anybody depends on it. If it is
- * something else there is no cache, and helpers ask the system.
+ * something else there is no cache, and helpers ask the system. (Under a filter new threads cannot be looked at any more:
+ * they are taken to be like those before.)
  *
  * Filters. When a seccomp filter of the program's own is in force, a call that it does not expect may kill the process.
  * From then on nothing here makes any (env->silent), helpers neither (RUN_NO_SYSCALLS). Numbers of new threads and
@@ -166,7 +167,8 @@ static bool in_own_block(const u32 *word, u64 fs) {
 }
 
 static void before_birth(const struct birth *b) {
-	if (!can_read_fs() && b->flags & CLONE_VM_ && (!has_slots() || (b->flags & CLONE_SETTLS_ && !points_to_itself(b->tls))))
+	bool odd = b->flags & CLONE_SETTLS_ && !env->silent && !points_to_itself(b->tls);
+	if (!can_read_fs() && b->flags & CLONE_VM_ && (!has_slots() || odd))
 		store_release(&env->self_pointers, SELF_NEVER); /* that thread must not look there */
 	if (!(b->flags & CLONE_SETTLS_) || !has_slots())
 		return;
