@@ -309,6 +309,8 @@ void routine_leave(struct emit *e, const struct routine_env *env, const struct l
 		store_eflags(e, &f);
 	}
 	fill_outer(e, &f, true);
+	if (list.machine)
+		emit_lea(e, RDI, f.regs), emit_call(e, env->machine_left);
 	call_programs(e, env, &f, progs, list);
 	if (list.machine)
 		emit_lea(e, RDI, f.regs), emit_call(e, env->machine_leave);

@@ -9,7 +9,8 @@
 struct routine_env {
 	u64 env;           /* struct env */
 	u64 tables;        /* struct tables */
-	u64 machine_enter, machine_leave, task_current, run_release; /* entry points; run_release 0: not there */
+	u64 machine_enter, machine_left, machine_leave;
+	u64 task_current, run_release; /* entry points as well; run_release 0: not there */
 	const u64 *entries; /* of each program: its code in the targets */
 	bool has_rdpid;     /* the processor tells its number to user code in one instruction */
 };
@@ -18,7 +19,7 @@ struct routine_env {
 struct hook_list {
 	const u16 *progs; /* indices into the launch's programs, in attach order */
 	u32 progs_n;
-	bool machine;     /* skep's own hook runs too: behind the programs */
+	bool machine;     /* skep's own hooks run too: behind the programs; at the return of a call before them, too */
 };
 
 /* Emits a routine. Convention, at its first instruction:

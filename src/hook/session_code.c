@@ -446,6 +446,7 @@ static int put_routines(struct builder *b) {
 	    .env = s->base + AT_ENV,
 	    .tables = s->base + AT_TABLES,
 	    .machine_enter = s->base + (u64)dataplane_offset("machine_enter"),
+	    .machine_left = s->base + (u64)dataplane_offset("machine_left"),
 	    .machine_leave = s->base + (u64)dataplane_offset("machine_leave"),
 	    .task_current = s->base + (u64)dataplane_offset("task_current"),
 	    .run_release = release < 0 ? 0 : s->base + (u64)release,

@@ -292,18 +292,11 @@ void machine_enter(struct pt_regs *r) {
 	}
 }
 
-void machine_leave(struct pt_regs *r) {
+/* Before the programs see a call's return: who the thread is now, and what may still be asked. After vfork the parent finds
+ * what its child has left in the slot that they share. */
+void machine_left(struct pt_regs *r) {
 	bool failed = r->ax > -4096ul;
 	switch (r->orig_ax) {
-	case __NR_mmap:
-		/* Not of shared mappings: jumps would go into the file. */
-		if (!failed && r->dx & PROT_EXEC_ && (r->r10 & MAP_TYPE_) == MAP_PRIVATE_ && (s32)r->r8 >= 0)
-			mail_ask(ASK_MAPPED, r->ax, r->si, r->r8, r->r9, r->r10);
-		break;
-	case __NR_execve:
-	case __NR_execveat:
-		mail_ask(ASK_EXEC_FAILED, 0, 0, 0, 0, 0);
-		break;
 	case __NR_fork:
 	case __NR_vfork:
 	case __NR_clone:
@@ -335,6 +328,22 @@ void machine_leave(struct pt_regs *r) {
 	case __NR_setresgid:
 		env->last.pid = 0;
 		forget_current();
+		break;
+	}
+}
+
+/* Behind the programs: what skep has to be told. The wait is not part of what they see. */
+void machine_leave(struct pt_regs *r) {
+	bool failed = r->ax > -4096ul;
+	switch (r->orig_ax) {
+	case __NR_mmap:
+		/* Not of shared mappings: jumps would go into the file. */
+		if (!failed && r->dx & PROT_EXEC_ && (r->r10 & MAP_TYPE_) == MAP_PRIVATE_ && (s32)r->r8 >= 0)
+			mail_ask(ASK_MAPPED, r->ax, r->si, r->r8, r->r9, r->r10);
+		break;
+	case __NR_execve:
+	case __NR_execveat:
+		mail_ask(ASK_EXEC_FAILED, 0, 0, 0, 0, 0);
 		break;
 	}
 }

@@ -27,6 +27,7 @@ int mail_ask(u32 kind, u64 a, u64 b, u64 c, u64 d, u64 e);
 
 /* Hook routines that the generated code calls; see hooks.c. */
 void machine_enter(struct pt_regs *r);
+void machine_left(struct pt_regs *r);
 void machine_leave(struct pt_regs *r);
 const struct run_task *task_current(void);
 void boot(struct boot_frame *frame);
