@@ -16,10 +16,7 @@ static const char *const families[DIAG_FAMILIES] = {
     [DIAG_CONTEXT] = "execution context safety",
     [DIAG_STRUCTURE] = "program structure",
     [DIAG_POLICY] = "policy",
-    [DIAG_LOADER] = "loading",
     [DIAG_RUNTIME] = "runtime",
-    [DIAG_ATTACH] = "attaching",
-    [DIAG_CLI] = "command line",
 };
 
 const struct diag_row *diag_row(u32 code) {

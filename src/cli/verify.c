@@ -1,6 +1,8 @@
-/* skep verify: one line a program, and for a refusal the C line, the reason and what to try.
+/* skep verify: one line a program, and for a refusal the C line, the reason and what to try. What cannot be judged here is
+ * "unknown", and the exit status 2.
  *
  * The verdict does not depend on what the user engine can run: maps of every type exist as facts. */
+#include "abi/diag.h"
 #include "cli/object.h"
 #include "cli/out/out.h"
 #include <errno.h>
@@ -12,7 +14,8 @@ struct verdict {
 	struct cli *cli;
 	const char *file, *format;
 	json_t *rows;
-	u32 refused, accepted;
+	u32 refused, unjudged;
+	u32 code;        /* of the program's first problem, row of diag.def or 0 */
 	json_t *problem; /* of the program under test */
 	bool in_program; /* else the file itself is at fault: that is no verdict */
 };
@@ -23,6 +26,7 @@ static void on_diagnostic(void *owner, const struct skep_diagnostic *d) {
 	bool text = !strcmp(v->format, "text");
 	if (d->level == 0) {
 		char code[16];
+		v->code = d->code;
 		snprintf(code, sizeof code, "SK%04u", d->code);
 		json_decref(v->problem);
 		v->problem = json_pack("{s:s,s:s?,s:s?,s:s?,s:s?,s:i,s:i,s:i,s:s?}", "code", code, "sentence", d->sentence,
@@ -40,18 +44,25 @@ static void on_diagnostic(void *owner, const struct skep_diagnostic *d) {
 			   d->column, d->code, d->sentence);
 }
 
+/* Whether an error is a verdict. What our verifier does not understand yet, and programs whose target is not known here,
+ * the kernel may well take. */
+static bool judged(const struct verdict *v, int error) {
+	return error != -EOPNOTSUPP && error != -ESRCH && v->code != DIAG_NOT_SUPPORTED;
+}
+
 static void verify_program(struct verdict *v, struct skep_program *p) {
 	struct cli *cli = v->cli;
 	json_decref(v->problem);
-	v->problem = NULL;
+	v->problem = NULL, v->code = 0;
 	v->in_program = true;
 	int error = skep_program__load(p, cli->engine);
 	v->in_program = false;
 	const struct engine_verdict *last = engine_last_verdict(cli->engine);
 	struct verify_stats none = {0};
 	const struct verify_stats *s = last ? &last->stats : &none;
+	const char *word = !error ? "success" : judged(v, error) ? "failure" : "unknown";
 	json_t *row = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:I}", "file", v->file, "program", skep_program__name(p), "verdict",
-	                        error ? "failure" : "success", "duration_us", (json_int_t)(s->time_ns / 1000), "insns",
+	                        word, "duration_us", (json_int_t)(s->time_ns / 1000), "insns",
 	                        (json_int_t)s->insns_processed, "states", (json_int_t)s->total_states, "peak_states",
 	                        (json_int_t)s->peak_states);
 	if (error && v->problem)
@@ -59,7 +70,7 @@ static void verify_program(struct verdict *v, struct skep_program *p) {
 	else if (error)
 		json_object_set_new(row, "problem", json_pack("{s:s}", "sentence", strerror(-error)));
 	json_array_append_new(v->rows, row);
-	v->refused += error != 0, v->accepted += error == 0;
+	v->refused += *word == 'f', v->unjudged += *word == 'u';
 }
 
 static bool wanted(const struct arguments *a, const char *name) {
@@ -140,5 +151,5 @@ int cmd_verify(struct cli *cli, int argc, char **argv) {
 	}
 	json_decref(v.rows);
 	json_decref(v.problem);
-	return status ? status : v.refused ? EXIT_NO : EXIT_YES;
+	return status ? status : v.unjudged ? EXIT_CANNOT : v.refused ? EXIT_NO : EXIT_YES;
 }

@@ -10,6 +10,7 @@ $SKEP map getnext name m key 1 0 0 0 >/dev/null 2>&1; is "map getnext: no other"
 is "map list" "$($SKEP map show --json)" "$($SKEP map list --json)"
 t "map pin" $SKEP map pin name m $bpf/again
 is "map pin: the same map" "$($SKEP map show pinned $bpf/m --json | jq .id)" "$($SKEP map show pinned $bpf/again --json | jq .id)"
+like "a mistyped pin" "did you mean again\\?" "$($SKEP map show pinned $bpf/agian 2>&1)"
 t "map delete" $SKEP map delete name m key 1 0 0 0
 is "map delete: nothing is left" "[]" "$($SKEP map dump name m --json | jq -c .)"
 t "map freeze" $SKEP map freeze name m
@@ -45,6 +46,15 @@ C
 like "verify --format gcc" "bad.bpf.c:3:[0-9]+: error: .* \\[SK[0-9]{4}\\]" "$($SKEP verify bad.bpf.c --format gcc 2>/dev/null)"
 like "verify --format github" "^::error file=.*bad.bpf.c,line=3,col=" "$($SKEP verify bad.bpf.c --format github 2>/dev/null)"
 is "verify --format json" failure "$($SKEP verify bad.bpf.c --format json 2>/dev/null | jq -r '.[0].verdict')"
+cat >unknown.bpf.c <<'C'
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+SEC("fentry/no_such_function") int f(void *c) { return 0; }
+SEC("xdp") int g(struct xdp_md *c) { return *(u32 *)(long)c->data; }
+char LICENSE[] SEC("license") = "GPL";
+C
+out=$($SKEP verify unknown.bpf.c --json 2>/dev/null); is "verify: what it cannot judge is no refusal" 2 $?
+is "verify: verdict of what it cannot judge" "unknown failure" "$(jq -r '[.[].verdict] | join(" ")' <<<"$out")"
 like "disasm --bytes" "b700000000000000 +r0 = 0" "$(printf 'b700000000000000 9500000000000000' | $SKEP disasm --bytes -)"
 for when in always never; do
 	escapes=$($SKEP run $ex/syscall_count.c --color $when -- true 2>&1 | grep -c $'\e')
