@@ -5,6 +5,7 @@
  *     hooked   through an ordinary site, number in line
  *     unknown  through a site whose number is not in line
  *     kernel   the bare site while the kernel's raw tracepoint runs the same program (where bpf() is allowed)
+ *     control  the bare call against one that then calls an empty function: how much of a figure is the machine's
  *
  * Printed: medians over the batches, in ns of thread time per call, the median of the paired differences, and the spread
  * (quartiles) of these. Then start-up: a command that does nothing, native and hooked, warm and cold site cache. */
@@ -78,6 +79,14 @@ static int child(const char *what) {
 	snprintf(line, sizeof line, "%s, unknown number", what);
 	pair(line, (call_fn *)(void *)page, unknown);
 	return 0;
+}
+/* What a figure of a hooked call is worth: the bare call against itself, followed by a call of an empty function. */
+static void control(void) {
+	static const u8 code[] = {0xb8, __NR_getppid, 0, 0, 0, 0x0f, 0x05, 0xc3},
+			other[] = {0xb8, __NR_getppid, 0, 0, 0, 0x0f, 0x05, 0xe8, 0xf4, 0x0e, 0, 0, 0xc3};
+	u8 *page = mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memcpy(page, code, sizeof code), memcpy(page + 256, other, sizeof other), page[4096] = 0xc3;
+	pair("no hook, an empty function", (call_fn *)(void *)page, (call_fn *)(void *)(page + 256));
 }
 /* With the kernel's tracepoint attached by turns. */
 static int child_kernel(void) {
@@ -292,6 +301,7 @@ int main(int argc, char **argv) {
 	}
 	all_alone();
 	printf("system call, getppid, counting program\n");
+	control();
 	for (enum launch_ctx c = LAUNCH_CTX_TRACEPOINT; c <= LAUNCH_CTX_REGS; c++)
 		for (enum launch_point p = LAUNCH_ENTER; p <= LAUNCH_EXIT; p++) {
 			char label[64];
