@@ -9,7 +9,7 @@
  *
  * For people: hashes have no order, so the largest count comes first; arrays keep theirs and leave out what is zero;
  * members of structures become columns; a map that is a histogram, or whose values have an array called slots, becomes
- * bars. */
+ * bars; global variables get a line each. */
 #include "cli/object.h"
 #include "cli/out/out.h"
 #include <errno.h>
@@ -245,7 +245,7 @@ static void print_histogram_map(FILE *to, const char *name, const json_t *entrie
 		if (k >= 0 && k < SLOTS && json_is_integer(value))
 			slot[k] = (u64)json_integer_value(value), n = MAX(n, (u32)k + 1);
 	}
-	out_histogram(to, name, slot, n, false);
+	out_histogram(to, name, slot, n, n > 65); /* a logarithm of 64 bits is at most 64; else keys are values */
 	free(slot);
 }
 
@@ -275,4 +275,44 @@ void map_print(struct cli *cli, FILE *to, const char *name, int fd, const struct
 	if (error)
 		cli_warn(cli, "%s could not be read to its end: %s", name, strerror(-error));
 	json_decref(entries);
+}
+
+static bool is_zero(const json_t *v) {
+	const char *key;
+	json_t *item;
+	size_t i;
+	if (json_is_object(v)) {
+		json_object_foreach((json_t *)v, key, item)
+			if (!is_zero(item))
+				return false;
+		return true;
+	}
+	json_array_foreach(v, i, item)
+		if (!is_zero(item))
+			return false;
+	return json_is_array(v) || json_is_false(v) || json_is_null(v) || (json_is_integer(v) && !json_integer_value(v)) ||
+	       (json_is_string(v) && (!*json_string_value(v) || !strcmp(json_string_value(v), "0x0"))); /* a pointer */
+}
+
+void variables_print(struct cli *cli, FILE *to, const char *name, int fd, const struct bpf_map_info *info,
+                     const struct btf *btf, u32 value_type, bool all) {
+	struct gather g = {info, btf, 0, value_type, json_array(), false, 0};
+	int error = map_each_entry(cli, fd, info, gather_one, &g);
+	json_t *rows = json_array(), *item, *value = json_object_get(json_array_get(g.entries, 0), "value");
+	const char *variable;
+	if (json_is_object(value)) {
+		json_object_foreach(value, variable, item)
+			if (all || !is_zero(item))
+				json_array_append_new(rows, json_pack("{s:s,s:O}", "variable", variable, "value", item));
+	}
+	if (json_array_size(rows)) {
+		char title[96];
+		snprintf(title, sizeof title, "%s (global variables)", name);
+		fputc('\n', to);
+		out_table(to, title, rows, 0);
+	}
+	if (error)
+		cli_warn(cli, "%s could not be read to its end: %s", name, strerror(-error));
+	json_decref(rows);
+	json_decref(g.entries);
 }

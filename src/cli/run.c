@@ -31,10 +31,16 @@ struct running {
 	FILE *out; /* --out */
 };
 
+/* Maps of global data go by their section's name too: .bss for count.bss. */
+static bool is_name(const char *given, const char *name) {
+	size_t n = strlen(name), g = strlen(given);
+	return !strcmp(given, name) || (given[0] == '.' && n > g && !strcmp(name + n - g, given));
+}
+
 static bool wanted(const struct arguments *a, const char *option, const char *name) {
 	u32 n = cli_option_count(a, option);
 	for (u32 i = 0; i < n; i++)
-		if (!strcmp(cli_option_nth(a, option, i), name))
+		if (is_name(cli_option_nth(a, option, i), name))
 			return true;
 	return n == 0;
 }
@@ -45,7 +51,7 @@ static const char *unknown_name(const struct arguments *a, const char *option, c
 		const char *name = cli_option_nth(a, option, i);
 		bool known = false;
 		for (u32 k = 0; k < n; k++)
-			known |= !strcmp(names[k], name);
+			known |= is_name(name, names[k]);
 		if (!known)
 			return name;
 	}
@@ -148,6 +154,12 @@ static void on_printk(void *owner, const char *line) {
 	watch_printk(&((struct running *)owner)->watch, line);
 }
 
+/* Not shown unless asked for: variables that the program cannot have changed. */
+static bool is_constant(const struct skep_map *m, const struct bpf_map_info *info) {
+	return skep_map__is_internal(m) && (info->map_flags & BPF_F_RDONLY_PROG || strstr(skep_map__name(m), ".rodata") ||
+	                                    strstr(skep_map__name(m), ".kconfig"));
+}
+
 static void print_maps(struct running *r) {
 	struct cli *cli = r->cli;
 	struct skep_map *m = NULL;
@@ -156,10 +168,12 @@ static void print_maps(struct running *r) {
 		struct bpf_map_info info;
 		const char *name = skep_map__name(m);
 		const struct engine_map *em;
-		if (!wanted(r->a, "map", name) || (!chosen && skep_map__is_internal(m)) || skep_map__fd(m) < 0)
+		if (!wanted(r->a, "map", name) || skep_map__fd(m) < 0)
 			continue;
 		if (object_map_info(cli, skep_map__fd(m), &info) || !info.key_size)
 			continue; /* ring buffers were read as they filled */
+		if (!chosen && is_constant(m, &info))
+			continue;
 		if (!(em = engine_map_get(cli->engine, skep_map__fd(m))) || !em->ops || !em->ops->get_next_key ||
 		    info.type == BPF_MAP_TYPE_PROG_ARRAY || info.type == BPF_MAP_TYPE_ARRAY_OF_MAPS) {
 			engine_map_put(cli->engine, (struct engine_map *)em);
@@ -170,6 +184,11 @@ static void print_maps(struct running *r) {
 		if (cli->json) {
 			out_json(map_json(cli, name, skep_map__fd(m), &info, btf, skep_map__key_type(m), skep_map__value_type(m)),
 					 false);
+			continue;
+		}
+		if (skep_map__is_internal(m)) {
+			variables_print(cli, stdout, name, skep_map__fd(m), &info, btf, skep_map__value_type(m),
+			                chosen);
 			continue;
 		}
 		printf("\n");

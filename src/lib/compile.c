@@ -375,8 +375,11 @@ static void tidy_words(char *said) {
 static const char *hint_for(const char *said) {
 	if (strstr(said, "signed division"))
 		return "Divide unsigned numbers: signed division needs version 4 of the instructions";
-	if (strstr(said, "'bpf/") && strstr(said, "file not found"))
-		return "Install libbpf's headers: apt-get install libbpf-dev";
+	static const char *const libbpf[] = {"'bpf/bpf_helpers.h'", "'bpf/bpf_tracing.h'", "'bpf/bpf_core_read.h'",
+	                                     "'bpf/bpf_endian.h'", "'bpf/usdt.bpf.h'"};
+	for (u32 i = 0; i < ARRAY_SIZE(libbpf); i++)
+		if (strstr(said, libbpf[i]) && strstr(said, "file not found"))
+			return "Install libbpf's headers: apt-get install libbpf-dev";
 	if (strstr(said, "'asm/") || strstr(said, "'linux/"))
 		return strstr(said, "file not found")
 			   ? "Install the kernel's headers for programs: apt-get install linux-libc-dev"

@@ -29,6 +29,25 @@ like "histograms: bars" '[0-9]+\.\.[0-9]+ +[0-9]+ +.*(█|▏|▎|▍|▌|▋|�
 $SKEP run $ex/slow.bpf.c --json -- sleep 0.05 >out 2>err
 is "slow calls: the sleep" true "$(jq -s 'map(select(.event == "slow" and .data.microseconds >= 40000)) | length >= 1' out)"
 
+cat >globals.bpf.c <<'C'
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+u64 writes, unused; int from = 7; const volatile int most = 9;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, u32); __type(value, u64); } sized SEC(".maps");
+SEC("tracepoint/syscalls/sys_enter_write") int count(void *c) { from++; return writes++ < most; }
+char LICENSE[] SEC("license") = "GPL";
+C
+$SKEP run globals.bpf.c -- sh -c 'echo; echo' >out 2>err
+is "global variables: as the program left them" "from 9 writes 2 " "$(awk '$2 ~ /^[0-9]+$/ { printf "%s %s ", $1, $2 }' out)"
+$SKEP run globals.bpf.c --map .rodata --map .bss --json -- true >out 2>err
+is "global variables: maps by the section's name" "9 0" "$(jq -sr 'map(.entries[0].value) | "\(.[0].most // .[1].most) \(.[0].writes // .[1].writes)"' out)"
+cat >linear.c <<'C'
+BPF_HISTOGRAM(sizes, u32, 256);
+TRACEPOINT_PROBE(syscalls, sys_enter_write) { sizes.increment(args->count > 255 ? 255 : args->count); return 0; }
+C
+$SKEP run linear.c -- sh -c 'printf %100s x' >out 2>err
+like "a histogram with more slots than a logarithm has" "^ +100 +1 " "$(cat out)"
+
 cat >by_hand.c <<'C'
 #include <uapi/linux/ptrace.h>
 BPF_HASH(counts, u32, u64);
