@@ -15,6 +15,7 @@
 struct tracee { /* a thread that we have seized for its exec */
 	pid_t tid, pid;
 	u64 since_ns;
+	u32 nr; /* execve or execveat; 0: the command's own exec, which skep makes */
 };
 struct arriving { /* an image of a process that boots, and where its island is to stand */
 	struct hooked_image *image;
@@ -23,6 +24,7 @@ struct arriving { /* an image of a process that boots, and where its island is t
 };
 struct booting { /* a process that runs the loader */
 	pid_t pid;
+	u32 nr; /* as in struct tracee */
 	u64 since_ms;
 	char path[160];  /* of the program, for messages */
 	struct loader_place place;
@@ -100,7 +102,8 @@ void participants_check(struct launch *l, bool now);
 
 /* stops.c */
 int stops_start_child(struct launch *l);
-void stops_seize(struct launch *l, pid_t tid, pid_t pid);
+/* For the exec that it is about to make, with this system call. */
+void stops_seize(struct launch *l, pid_t tid, pid_t pid, u32 nr);
 void stops_release(struct launch *l, pid_t tid);
 void stops_reap(struct launch *l);
 #endif

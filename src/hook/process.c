@@ -183,7 +183,9 @@ static void make_frame(struct boot_frame *f, const struct user_regs_struct *r, c
 							 .sp = r->rsp,
 							 .window = h->window,
 							 .code_size = h->code_size,
-							 .boot = h->boot};
+							 .boot = h->boot,
+							 .leave = h->leave,
+							 .nr = h->nr};
 	struct msghdr m = {.msg_iov = (void *)(at + offsetof(struct boot_frame, vector)), .msg_iovlen = 1,
 	                   .msg_control = (void *)at, .msg_controllen = CMSG_LEN(sizeof(int) * h->fds_n)};
 	STATIC_ASSERT(sizeof m == sizeof f->header, "the kernel's message header");

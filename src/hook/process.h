@@ -28,6 +28,7 @@ struct handover {
 	const int *fds;
 	u32 fds_n;
 	u64 window, code_size, boot; /* addresses in the target */
+	u64 leave, nr;               /* what the exec's exit calls, 0 = nothing, and the exec's number */
 	const u8 *loader;            /* position independent code; see target/entry.S */
 	u32 loader_size, loader_by_path;
 	bool by_path;                /* the target can open our descriptors under /proc, or there is no other way */

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { AT_COOKIE = ENV_SIZE - 8, BOOT_TIMEOUT_MS = 2000, WAIT_TRIES = 200 };
@@ -206,7 +207,7 @@ static void serve_exec(struct launch *l, const struct mail *m, const struct proc
 	if (gains)
 		launch_unhooked(l, &l->report.unhooked_setuid, path, "programs that gain privilege are not traced");
 	else
-		stops_seize(l, m->tid, m->pid);
+		stops_seize(l, m->tid, m->pid, m->arg[3] == SYS_execveat ? SYS_execveat : SYS_execve);
 }
 
 void requests_serve(struct launch *l, const struct mail *asked) {

@@ -25,6 +25,7 @@ struct session_state {
 	u64 trace_at;              /* its descriptor in targets */
 	u64 trace_data, trace_area, shared_size; /* in the shared file, which targets map as a whole */
 	struct stub_calls calls;
+	u64 exec_exit[2];          /* what the exit of execve and of execveat calls when they succeed; 0 = no program listens */
 	u64 loader, boot, block;   /* offsets in the code segment: entry points of entry.S, struct session */
 	/* What only this session holds: programs and maps that are reached through slots of maps. */
 	struct engine_prog *held_progs[SESSION_PROGS_MAX];

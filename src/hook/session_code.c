@@ -455,6 +455,8 @@ static int put_routines(struct builder *b) {
 	};
 	s->tables->hook[0] = s->base + (u64)nothing;
 	b->hooks = 1;
+	static const u32 execs[] = {__NR_execve, __NR_execveat};
+	u16 room[SESSION_PROGS_MAX];
 	int err = put_point(b, LAUNCH_ENTER, s->tables->enter, s->calls.enter);
 	if (!err)
 		err = put_point(b, LAUNCH_EXIT, s->tables->leave, s->calls.leave);
@@ -462,6 +464,8 @@ static int put_routines(struct builder *b) {
 		err = put_dispatch(b, false, &s->calls.dispatch_enter);
 	if (!err)
 		err = put_dispatch(b, true, &s->calls.dispatch_leave);
+	for (u32 i = 0; !err && i < ARRAY_SIZE(execs); i++)
+		s->exec_exit[i] = list_of(b, LAUNCH_EXIT, execs[i], room).progs_n ? s->calls.leave[execs[i]] : 0;
 	return err;
 }
 

@@ -25,6 +25,7 @@
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,7 +72,7 @@ static void died(struct launch *l, pid_t pid, int status) {
 	struct tracee *t = status >= 0 ? NULL : vec_push(&l->tracees);
 	ASSERT(status < 0 || WIFEXITED(status) || WIFSIGNALED(status));
 	if (t)
-		*t = (struct tracee){pid, pid, launch_now_ns()};
+		*t = (struct tracee){pid, pid, launch_now_ns(), 0};
 	else
 		at_end(l, pid, status);
 }
@@ -128,6 +129,7 @@ static enum start_result start_image(struct launch *l, struct booting *b, char *
 	u32 start = (u32)dataplane_offset("loader_start"), size = (u32)dataplane_offset("loader_end") - start, unused;
 	struct handover h = {.fds = l->session.fds, .fds_n = l->session.fds_n, .window = l->session.base,
 	                     .code_size = CODE_SIZE, .boot = l->session.base + l->session.boot,
+	                     .leave = b->nr ? l->session.exec_exit[b->nr == SYS_execveat] : 0, .nr = b->nr,
 	                     .loader = dataplane_bytes(&unused) + start, .loader_size = size,
 	                     .loader_by_path = (u32)dataplane_offset("loader_path_start") - start,
 	                     .by_path = l->by_path_only || (!l->by_path_failed && same_world(b->pid))};
@@ -152,14 +154,14 @@ static enum start_result start_image(struct launch *l, struct booting *b, char *
 	return got;
 }
 
-static void boot_image(struct launch *l, pid_t pid) {
+static void boot_image(struct launch *l, pid_t pid, u32 nr) {
 	char why[200] = "";
 	struct booting *b = vec_push(&l->booting);
 	if (!b) {
 		detach(l, pid);
 		return;
 	}
-	b->pid = pid, b->since_ms = launch_now_ms();
+	b->pid = pid, b->nr = nr, b->since_ms = launch_now_ms();
 	launch_path_of(pid, b->path, sizeof b->path);
 	enum start_result got = start_image(l, b, why, sizeof why);
 	if (got == START_OK)
@@ -171,7 +173,7 @@ static void boot_image(struct launch *l, pid_t pid) {
 	l->booting.n--;
 }
 
-static void at_exec(struct launch *l, pid_t pid) {
+static void at_exec(struct launch *l, pid_t pid, u32 nr) {
 	char path[160];
 	pthread_mutex_lock(&l->lock);
 	l->report.execs++;
@@ -179,7 +181,7 @@ static void at_exec(struct launch *l, pid_t pid) {
 	pthread_cond_broadcast(&l->changed);
 	pthread_mutex_unlock(&l->lock);
 	if (!has_own_filter(l, pid)) {
-		boot_image(l, pid);
+		boot_image(l, pid, nr);
 		return;
 	}
 	launch_path_of(pid, path, sizeof path);
@@ -187,12 +189,12 @@ static void at_exec(struct launch *l, pid_t pid) {
 	launch_unhooked(l, &l->report.unhooked_other, path, "it runs under a seccomp filter of its own");
 }
 
-void stops_seize(struct launch *l, pid_t tid, pid_t pid) {
+void stops_seize(struct launch *l, pid_t tid, pid_t pid, u32 nr) {
 	ASSERT(tid > 0 && pid > 0);
 	struct tracee *t = vec_push(&l->tracees);
 	if (!t)
 		return;
-	*t = (struct tracee){tid, pid, launch_now_ns()};
+	*t = (struct tracee){tid, pid, launch_now_ns(), nr};
 	if (ptrace(PTRACE_SEIZE, tid, 0, SEIZE_OPTIONS)) {
 		char path[160];
 		int err = errno;
@@ -218,9 +220,11 @@ static void at_stop(struct launch *l, pid_t pid, int status) {
 	if (status >> 8 == (SIGTRAP | PTRACE_EVENT_EXEC << 8)) {
 		unsigned long former = (unsigned long)pid; /* a thread that executes takes the number of its process */
 		ptrace(PTRACE_GETEVENTMSG, pid, 0, &former);
-		exec_took(l, find_tracee(l, (pid_t)former));
+		const struct tracee *t = find_tracee(l, (pid_t)former);
+		u32 nr = t ? t->nr : 0;
+		exec_took(l, t);
 		forget(l, (pid_t)former), forget(l, pid);
-		at_exec(l, pid);
+		at_exec(l, pid, nr);
 	} else if (status >> 16 == PTRACE_EVENT_STOP) /* a group stop, or the end of one */
 		ptrace(WSTOPSIG(status) == SIGTRAP ? PTRACE_CONT : PTRACE_LISTEN, pid, 0, 0);
 	else
@@ -342,7 +346,7 @@ static int fork_child(struct launch *l, const char *path, bool seize) {
 	err = l->child < 0 ? -errno : 0;
 	struct tracee *t = !err && seize ? vec_push(&l->tracees) : NULL;
 	if (t) {
-		*t = (struct tracee){l->child, l->child, launch_now_ns()};
+		*t = (struct tracee){l->child, l->child, launch_now_ns(), 0};
 		int refused = ptrace(PTRACE_SEIZE, l->child, 0, SEIZE_OPTIONS) ? errno : 0;
 		if (refused && take_event(l, l->child) <= 0) { /* else somebody has killed it already: as at any other moment */
 			err = -refused;

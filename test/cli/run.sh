@@ -41,6 +41,25 @@ $SKEP run globals.bpf.c -- sh -c 'echo; echo' >out 2>err
 is "global variables: as the program left them" "from 9 writes 2 " "$(awk '$2 ~ /^[0-9]+$/ { printf "%s %s ", $1, $2 }' out)"
 $SKEP run globals.bpf.c --map .rodata --map .bss --json -- true >out 2>err
 is "global variables: maps by the section's name" "9 0" "$(jq -sr 'map(.entries[0].value) | "\(.[0].most // .[1].most) \(.[0].writes // .[1].writes)"' out)"
+cat >execs.c <<'C'
+#include <linux/sched.h>
+struct exec_key { char comm[TASK_COMM_LEN]; s64 result; };
+BPF_HASH(execs, struct exec_key, u64);
+RAW_TRACEPOINT_PROBE(sys_exit) {
+	struct pt_regs *regs = (struct pt_regs *)ctx->args[0];
+	struct exec_key k = {.result = ctx->args[1]};
+	u64 nr = 0, ip = 0;
+	bpf_probe_read_kernel(&nr, sizeof nr, &regs->orig_ax);
+	bpf_probe_read_kernel(&ip, sizeof ip, &regs->ip);
+	bpf_get_current_comm(k.comm, sizeof k.comm);
+	if ((nr == 59 || nr == 322) && ip)
+		execs.increment(k);
+	return 0;
+}
+C
+$SKEP run execs.c --json -- sh -c '/bin/true; /bin/true; busybox true; exec /bin/none' >out 2>err
+is "the exit of an exec is seen where it went on" "busybox 0 1, sh -2 1, true 0 2" \
+	"$(jq -r '[.entries[] | "\(.key.comm) \(.key.result) \(.value)"] | sort | join(", ")' out)"
 cat >linear.c <<'C'
 BPF_HISTOGRAM(sizes, u32, 256);
 TRACEPOINT_PROBE(syscalls, sys_enter_write) { sizes.increment(args->count > 255 ? 255 : args->count); return 0; }

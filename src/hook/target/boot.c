@@ -1,5 +1,5 @@
 /* The first code of ours in a new image: maps the rest of the session and asks skep to hook the program. Whatever fails
- * here, the program starts: unhooked. */
+ * here, the program starts: unhooked. Then programs see the exit of the exec, which had nowhere to return to (entry.S). */
 #include "hook/target/target.h"
 #include <asm/unistd.h>
 #include <linux/mman.h>
@@ -50,6 +50,6 @@ void boot(struct boot_frame *frame) {
 			target_syscall3(__NR_close, frame->fd[i], 0, 0);
 	if (ok)
 		slots->kept = 1;
-	if (ok)
-		mail_ask(ASK_BOOT, frame->entry, 0, 0, 0, 0);
+	if (!ok || mail_ask(ASK_BOOT, frame->entry, 0, 0, 0, 0))
+		frame->leave = 0; /* no programs here */
 }

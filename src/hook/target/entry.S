@@ -13,17 +13,14 @@ hook_nothing:
 #define FRAME_ENTRY (FRAME_FD + 256 * 4)
 #define FRAME_SP (FRAME_ENTRY + 8)
 #define FRAME_WINDOW (FRAME_SP + 8)
-#define FRAME_PAIR (FRAME_WINDOW + 24)
+#define FRAME_LEAVE (FRAME_WINDOW + 24)
+#define FRAME_PAIR (FRAME_LEAVE + 16)
 #define FRAME_HEADER (FRAME_PAIR + 8)
 #define FRAME_PATH (FRAME_HEADER + 7 * 8 + 16 + 8 + 16)
 
-	.macro start_program
-	mov FRAME_ENTRY(%rbx), %rcx
-	mov FRAME_SP(%rbx), %rsp
-	push %rcx			/* below its stack pointer: dead memory */
+	.macro clear_registers		/* but rsp, rcx and r11 */
 	xor %eax, %eax
 	xor %ebx, %ebx
-	xor %ecx, %ecx
 	xor %edx, %edx
 	xor %esi, %esi
 	xor %edi, %edi
@@ -31,11 +28,18 @@ hook_nothing:
 	xor %r8d, %r8d
 	xor %r9d, %r9d
 	xor %r10d, %r10d
-	xor %r11d, %r11d
 	xor %r12d, %r12d
 	xor %r13d, %r13d
 	xor %r14d, %r14d
 	xor %r15d, %r15d
+	.endm
+	.macro start_program
+	mov FRAME_ENTRY(%rbx), %rcx
+	mov FRAME_SP(%rbx), %rsp
+	push %rcx			/* below its stack pointer: dead memory */
+	clear_registers
+	xor %ecx, %ecx
+	xor %r11d, %r11d
 	ret
 	.endm
 
@@ -47,7 +51,22 @@ boot_entry:
 	and $-16, %rsp
 	mov %rbx, %rdi
 	call boot
+	mov FRAME_LEAVE(%rbx), %r11
+	test %r11, %r11
+	jnz 1f
 	start_program
+1:	mov FRAME_ENTRY(%rbx), %rcx	/* the exit of the exec, as behind a site: stack, rcx and number as stubs have them */
+	mov FRAME_LEAVE+8(%rbx), %eax
+	mov FRAME_SP(%rbx), %rsp
+	mov %rcx, -8(%rsp)		/* in the red zone */
+	lea -128(%rsp), %rsp
+	push %rax
+	clear_registers
+	call *(%r11)
+	lea 128(%rsp), %rsp
+	xor %ecx, %ecx
+	xor %r11d, %r11d
+	ret
 
 /* The loader: skep copies these bytes into unused room behind the text of the new image (the rest of its last page), writes a
  * struct boot_frame below the stack and starts it with rbx = frame. It maps the code segment and goes on there; on any

@@ -270,10 +270,10 @@ static bool sets_filter(const struct pt_regs *r) {
 void machine_enter(struct pt_regs *r) {
 	switch (r->orig_ax) {
 	case __NR_execve:
-		mail_ask(ASK_EXEC, r->di, (u64)AT_CWD, 0, 0, 0);
+		mail_ask(ASK_EXEC, r->di, (u64)AT_CWD, 0, __NR_execve, 0);
 		break;
 	case __NR_execveat:
-		mail_ask(ASK_EXEC, r->si, r->di, r->r8, 0, 0);
+		mail_ask(ASK_EXEC, r->si, r->di, r->r8, __NR_execveat, 0);
 		break;
 	case __NR_exit: /* the next thread may get the same FS base */
 		forget_current();
@@ -343,7 +343,8 @@ void machine_leave(struct pt_regs *r) {
 		break;
 	case __NR_execve:
 	case __NR_execveat:
-		mail_ask(ASK_EXEC_FAILED, 0, 0, 0, 0, 0);
+		if (failed) /* else this is the new image */
+			mail_ask(ASK_EXEC_FAILED, 0, 0, 0, 0, 0);
 		break;
 	}
 }

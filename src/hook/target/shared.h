@@ -64,13 +64,14 @@ enum { BOOT_ISLANDS_MAX = 8 };
 struct boot_island { /* pages of the code segment, at offset from, that are to stand at another address as well */
 	u64 at, from, size;
 };
-/* Lies below the stack pointer of the new image; skep writes it, the loader (loader.S) and boot() read it. Its first part
+/* Lies below the stack pointer of the new image; skep writes it, the loader (entry.S) and boot() read it. Its first part
  * is where the kernel puts a message with descriptors. */
 struct boot_frame {
 	u64 message[2];     /* struct cmsghdr */
 	s32 fd[256];        /* those received, then -1; by path: -1 - n for skep's descriptor n */
 	u64 entry, sp;      /* where the new image begins, with which stack pointer */
 	u64 window, code_size, boot; /* of the session: the loader maps the code segment and jumps to boot */
+	u64 leave, nr;      /* of the exec that has succeeded: the cell of its exit's routine, 0 = none, and its number */
 	s32 pair[2];
 	u64 header[7];      /* struct msghdr */
 	u64 vector[2];      /* struct iovec */
@@ -80,20 +81,23 @@ struct boot_frame {
 	char path[64];
 	struct boot_island island[BOOT_ISLANDS_MAX]; /* to be mapped; size 0 ends the list */
 };
-/* Offsets for loader.S. */
+/* Offsets for entry.S. */
 enum {
 	FRAME_FD = 16,
 	FRAME_ENTRY = FRAME_FD + 256 * 4,
 	FRAME_SP = FRAME_ENTRY + 8,
 	FRAME_WINDOW = FRAME_SP + 8,
-	FRAME_PAIR = FRAME_WINDOW + 24,
+	FRAME_LEAVE = FRAME_WINDOW + 24,
+	FRAME_PAIR = FRAME_LEAVE + 16,
 	FRAME_HEADER = FRAME_PAIR + 8,
 	FRAME_PATH = FRAME_HEADER + 7 * 8 + 16 + 8 + 16,
 };
 STATIC_ASSERT(offsetof(struct boot_frame, fd) == FRAME_FD && offsetof(struct boot_frame, entry) == FRAME_ENTRY &&
-                  offsetof(struct boot_frame, window) == FRAME_WINDOW && offsetof(struct boot_frame, pair) == FRAME_PAIR &&
-                  offsetof(struct boot_frame, header) == FRAME_HEADER && offsetof(struct boot_frame, path) == FRAME_PATH,
-              "as in loader.S");
+                  offsetof(struct boot_frame, window) == FRAME_WINDOW &&
+                  offsetof(struct boot_frame, leave) == FRAME_LEAVE && offsetof(struct boot_frame, nr) == FRAME_LEAVE + 8 &&
+                  offsetof(struct boot_frame, pair) == FRAME_PAIR && offsetof(struct boot_frame, header) == FRAME_HEADER &&
+                  offsetof(struct boot_frame, path) == FRAME_PATH,
+              "as in entry.S");
 
 /* ---- tables (skep writes, targets read) -------------------------------------------------------------------------- */
 
