@@ -86,6 +86,17 @@ void command_report(const struct command *c, bool verbose) {
 				 unhooked == 1 ? "" : "s", rep.first_unhooked);
 	if (rep.sites_enter_only)
 		cli_warn(c->cli, "what musl calls at cancellation points (read, write, open, …) was seen at its enter only");
+	if (rep.aborted)
+		cli_warn(c->cli, "%llu runs of programs were stopped before their end: a lock was not given back in time",
+		         (unsigned long long)rep.aborted);
+	if (rep.lost_records)
+		cli_warn(c->cli, "%llu records were lost: a ring buffer was full", (unsigned long long)rep.lost_records);
+	if (rep.lost_lines)
+		cli_warn(c->cli, "%llu lines of bpf_printk were lost: they came faster than they were printed",
+		         (unsigned long long)rep.lost_lines);
+	if (rep.unreachable)
+		cli_warn(c->cli, "%llu tail calls or inner maps were not found: they were put into their map after the start",
+		         (unsigned long long)rep.unreachable);
 	if (rep.sites_skipped && verbose)
 		cli_warn(c->cli, "%llu of %llu system call sites were left alone", (unsigned long long)rep.sites_skipped,
 				 (unsigned long long)(rep.sites + rep.sites_skipped));

@@ -205,8 +205,6 @@ static int run_command(struct running *r, double seconds) {
 	r->launch = c.launch;
 	if (r->launch && !cli_option(r->a, "quiet"))
 		print_maps(r), command_report(&c, cli_option(r->a, "verbose") != NULL);
-	if (r->launch && r->watch.lost && !cli_option(r->a, "quiet"))
-		cli_warn(r->cli, "%llu records were lost: the ring buffer was full", (unsigned long long)r->watch.lost);
 	return status;
 }
 

@@ -16,7 +16,6 @@ struct watch {
 	const char *type; /* --events: name of a structure, or NULL */
 	struct watched at[64];
 	u32 n;
-	u64 lost;
 };
 void watch_open(struct watch *w, struct cli *cli, struct skep_object *object, const char *type);
 void watch_drain(struct watch *w);

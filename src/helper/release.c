@@ -1,4 +1,5 @@
-/* The end of a run that was aborted: what it holds is given back, newest first. */
+/* The end of a run that was aborted: it is counted, and what it holds is given back, newest first. */
+#include "helper/held.h"
 #include "helper/helper.h"
 #include "map/ringbuf.h"
 
@@ -11,4 +12,6 @@ void run_release(struct skep_run *run) {
 			ring_commit(held->at, true);
 	}
 	run->held_n = 0;
+	if (run->status)
+		run_count(run, COUNT_ABORTED);
 }

@@ -200,7 +200,14 @@ void launch_report(const struct launch *l, struct launch_report *out) {
 	pthread_mutex_lock(&open->lock);
 	*out = l->report;
 	pthread_mutex_unlock(&open->lock);
-	out->processes = 1 + (l->session.shared ? READ_ONCE(l->session.shared->forks) : 0);
+	const struct shared *sh = l->session.shared;
+	out->processes = 1 + (sh ? READ_ONCE(sh->forks) : 0);
+	if (!sh)
+		return;
+	out->aborted = READ_ONCE(sh->counters[COUNT_ABORTED]);
+	out->lost_records = READ_ONCE(sh->counters[COUNT_LOST_RINGBUF]);
+	out->lost_lines = READ_ONCE(sh->counters[COUNT_LOST_TRACE]);
+	out->unreachable = READ_ONCE(sh->counters[COUNT_UNREACHABLE]);
 }
 
 struct line {

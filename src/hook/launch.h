@@ -27,6 +27,7 @@ struct launch_report {
 	u64 processes, execs, images, sites, sites_skipped;
 	u64 sites_enter_only; /* exits were wanted, but these are musl's cancellation points: see hook/trampoline.c */
 	u64 unhooked_setuid, unhooked_32bit, unhooked_traced, unhooked_other;
+	u64 aborted, lost_records, lost_lines, unreachable; /* in targets, as they say: enum run_counter */
 	char first_unhooked[256]; /* path and reason of the first image that runs unhooked */
 };
 

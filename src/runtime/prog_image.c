@@ -258,7 +258,7 @@ static u32 current_cpu(const struct skep_engine *e) {
 static u64 run_once(struct object_prog *p, void *ctx, struct skep_run *run) {
 	typedef u64 entry(void *ctx, struct skep_run *run);
 	u64 r0 = p->code ? ((entry *)p->p.entry)(ctx, run) : interp_run(p->p.image, &p->interp, ctx, run);
-	if (unlikely(run->held_n))
+	if (unlikely(run->held_n || run->status))
 		run_release(run);
 	return r0;
 }
@@ -285,8 +285,6 @@ int engine_run(struct skep_engine *e, struct engine_prog *prog, void *ctx, struc
 		*r0 = run_once(p, ctx, run);
 		run_leave(e, ticket);
 	}
-	if (unlikely(run->status))
-		__atomic_fetch_add(&e->counters[COUNT_ABORTED], 1, __ATOMIC_RELAXED);
 	if (counted) {
 		__atomic_fetch_add(&p->o.head->run_count, 1, __ATOMIC_RELAXED);
 		__atomic_fetch_add(&p->o.head->run_time_ns, now_ns() - start, __ATOMIC_RELAXED);

@@ -93,6 +93,26 @@ cat >getpid.c <<'C'
 int main(void) { for (int i = 0; i < 5; i++) syscall(SYS_getpid); return 0; }
 C
 gcc -O1 -o getpid getpid.c
+cat >ends.bpf.c <<'C'
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096); } small SEC(".maps");
+SEC("tracepoint/syscalls/sys_enter_getpid") int ends(void *c)
+{
+	for (int i = 0; i < 100; i++) {
+		void *r = bpf_ringbuf_reserve(&small, 2000, 0);
+		if (r)
+			bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
+		r = bpf_ringbuf_reserve(&small, 2000, 0);
+		if (r)
+			bpf_ringbuf_submit(r, 0);
+	}
+	return 0;
+}
+char LICENSE[] SEC("license") = "GPL";
+C
+$SKEP run ends.bpf.c --json -- ./getpid >out 2>err
+like "records that do not fit are counted" '[0-9]+ records were lost: a ring buffer was full' "$(cat err)"
 $SKEP run by_hand.c --syscall __x64_sys_getpid --json -- ./getpid >out 2>err
 is "BCC, attached by hand: status" 0 $?
 is "BCC: lookup_or_try_init" 5 "$(jq 'select(.map == "counts") | .entries[0].value' out)"

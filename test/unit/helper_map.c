@@ -96,7 +96,8 @@ static void records_held(void) {
 	fixture_free(&f);
 }
 static void spin_locks(void) {
-	struct run_env env = {.participant = 5};
+	u64 counters[RUN_COUNTERS] = {0};
+	struct run_env env = {.participant = 5, .counters = counters};
 	struct skep_run run = {.env = &env}, other = {.env = &env};
 	u32 lock = 0;
 	u64 at = (u64)&lock;
@@ -104,12 +105,14 @@ static void spin_locks(void) {
 	EXPECT(lock == 5 && run.held_n == 1 && run.status == RUN_OK);
 	helper_spin_lock(at, 0, 0, 0, 0, &other);
 	EXPECT(other.status == RUN_LOCK && other.held_n == 0);
+	run_release(&other);
+	EXPECT(lock == 5 && counters[COUNT_ABORTED] == 1);
 	helper_spin_unlock(at, 0, 0, 0, 0, &run);
 	EXPECT(lock == 0 && run.held_n == 0);
 	/* A run that is aborted while it holds the lock opens it. */
 	helper_spin_lock(at, 0, 0, 0, 0, &run);
 	run_release(&run);
-	EXPECT(lock == 0 && run.held_n == 0);
+	EXPECT(lock == 0 && run.held_n == 0 && counters[COUNT_ABORTED] == 1);
 }
 int main(void) {
 	RUN(each_element);
