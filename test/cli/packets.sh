@@ -42,7 +42,7 @@ not_run=$SRCDIR/test/objects/not_run.bpf.c
 packet=$(printf '%0120d' 0)
 t "maps and programs that do not run verify" $SKEP verify "$not_run"
 out=$($SKEP test "$not_run" --program look --packet $packet 2>&1); is "one that looks into such a map is refused" 2 $?
-like "with a code" "hash_of_maps are not available.*\[SK0901\]" "$out"
+like "with a code" "hash_of_maps are not available.*\[SK0801\]" "$out"
 out=$($SKEP test "$not_run" --program call --packet $packet 2>&1); is "one that calls such a program runs" 0 $?
 like "and is told that the slot is empty" "slot 2 of map «jumps» stays empty: «remember»" "$out"
 done_testing
