@@ -369,6 +369,8 @@ int main(int argc, char **argv) {
 		look_at(input->data, input->size, btf_path);
 	}
 	for (u64 i = 0; i < rounds; i++) {
+		if (i && i % 50000 == 0)
+			fprintf(stderr, "fuzz: %llu of %llu inputs\n", (unsigned long long)i, (unsigned long long)rounds);
 		const struct seed *s = &corpus[pick(corpus_n)];
 		memcpy(input->data, s->data, s->size);
 		input->size = mutate(input->data, s->size);

@@ -485,8 +485,13 @@ int main(int argc, char **argv) {
 		engine_destroy(f.engine);
 		return differs;
 	}
-	while (f.accepted < programs && f.generated < 50 * programs)
+	while (f.accepted < programs && f.generated < 50 * programs) {
+		if (f.generated && f.generated % 50000 == 0)
+			fprintf(stderr, "soundness: %llu programs, %llu of %llu accepted, next is program %llu\n",
+			        (unsigned long long)f.generated, (unsigned long long)f.accepted, (unsigned long long)programs,
+			        (unsigned long long)(seed + f.generated));
 		one(&f, seed + f.generated);
+	}
 	printf("%s 1 - %llu accepted programs stay inside the verifier's states%s\n1..1\n", f.findings ? "not ok" : "ok",
 	       (unsigned long long)f.accepted, f.ask_kernel ? " and the kernel accepts them" : "");
 	print_counts(&f);

@@ -232,6 +232,11 @@ int check_btf_pointer(struct verifier *v, u32 regno, s32 off, u32 size, bool wri
 
 /* == Alignment == */
 
+/* As the kernel's ints, which wrap: a number's distance to another (reg.off) may be anything. */
+static s32 sum_of(s32 a, s32 b) {
+	return (s32)((u32)a + (u32)b);
+}
+
 int check_alignment(struct verifier *v, const struct reg *r, s32 off, u32 size, bool strict) {
 	const char *what = "";
 	struct tnum at;
@@ -263,7 +268,7 @@ int check_alignment(struct verifier *v, const struct reg *r, s32 off, u32 size, 
 	case PTR_TO_XDP_SOCK: what = "xdp_sock "; break;
 	}
 	say(v, "size", "%u", size);
-	say(v, "off", "%d", r->off + off);
+	say(v, "off", "%d", sum_of(r->off, off));
 	return refuse(v, MISALIGNED, -EACCES, what, tnum_text(r->s.var, text), r->off, off, size);
 }
 
@@ -420,7 +425,7 @@ int check_mem(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 
 	int err = check_alignment(v, r, off, size, strict);
 	if (err)
 		return err;
-	err = access_by_type(v, regno, off + r->off, size, write, value, sext, &loads);
+	err = access_by_type(v, regno, sum_of(off, r->off), size, write, value, sext, &loads);
 	if (err)
 		return err;
 	if (write || value < 0)
