@@ -294,23 +294,28 @@ static bool is_zero(const json_t *v) {
 	       (json_is_string(v) && (!*json_string_value(v) || !strcmp(json_string_value(v), "0x0"))); /* a pointer */
 }
 
+bool variables_are_zero(struct cli *cli, int fd, const struct bpf_map_info *info, const struct btf *btf, u32 value_type) {
+	struct gather g = {info, btf, 0, value_type, json_array(), false, 0};
+	map_each_entry(cli, fd, info, gather_one, &g);
+	bool zero = is_zero(json_object_get(json_array_get(g.entries, 0), "value"));
+	json_decref(g.entries);
+	return zero;
+}
+
 void variables_print(struct cli *cli, FILE *to, const char *name, int fd, const struct bpf_map_info *info,
                      const struct btf *btf, u32 value_type, bool all) {
 	struct gather g = {info, btf, 0, value_type, json_array(), false, 0};
 	int error = map_each_entry(cli, fd, info, gather_one, &g);
 	json_t *rows = json_array(), *item, *value = json_object_get(json_array_get(g.entries, 0), "value");
 	const char *variable;
+	char title[96];
 	if (json_is_object(value)) {
 		json_object_foreach(value, variable, item)
 			if (all || !is_zero(item))
 				json_array_append_new(rows, json_pack("{s:s,s:O}", "variable", variable, "value", item));
 	}
-	if (json_array_size(rows)) {
-		char title[96];
-		snprintf(title, sizeof title, "%s (global variables)", name);
-		fputc('\n', to);
-		out_table(to, title, rows, 0);
-	}
+	snprintf(title, sizeof title, "%s (global variables)", name);
+	out_table(to, title, rows, 0);
 	if (error)
 		cli_warn(cli, "%s could not be read to its end: %s", name, strerror(-error));
 	json_decref(rows);

@@ -68,7 +68,8 @@ void listing_text(const json_t *list);
 /* A map as a table for people: see run. histogram: its values are counts by slot. */
 void map_print(struct cli *cli, FILE *to, const char *name, int fd, const struct bpf_map_info *info, const struct btf *btf,
                u32 key_type, u32 value_type, bool histogram);
-/* A map of global variables: a line each; unless all are wanted, those that are not zero, or nothing when all are. */
+/* A map of global variables: a line each; unless all are wanted, those that are not zero. */
+bool variables_are_zero(struct cli *cli, int fd, const struct bpf_map_info *info, const struct btf *btf, u32 value_type);
 void variables_print(struct cli *cli, FILE *to, const char *name, int fd, const struct bpf_map_info *info,
                      const struct btf *btf, u32 value_type, bool all);
 /* {"map":NAME,"type":TYPE,"entries":[…]} */

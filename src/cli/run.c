@@ -163,6 +163,7 @@ static bool is_constant(const struct skep_map *m, const struct bpf_map_info *inf
 static void print_maps(struct running *r) {
 	struct cli *cli = r->cli;
 	struct skep_map *m = NULL;
+	const struct btf *btf = skep_object__btf(r->object);
 	bool chosen = cli_option_count(r->a, "map") > 0;
 	while ((m = skep_object__next_map(r->object, m))) {
 		struct bpf_map_info info;
@@ -172,7 +173,8 @@ static void print_maps(struct running *r) {
 			continue;
 		if (object_map_info(cli, skep_map__fd(m), &info) || !info.key_size)
 			continue; /* ring buffers were read as they filled */
-		if (!chosen && is_constant(m, &info))
+		if (!chosen && skep_map__is_internal(m) &&
+		    (is_constant(m, &info) || variables_are_zero(cli, skep_map__fd(m), &info, btf, skep_map__value_type(m))))
 			continue;
 		if (!(em = engine_map_get(cli->engine, skep_map__fd(m))) || !em->ops || !em->ops->get_next_key ||
 		    info.type == BPF_MAP_TYPE_PROG_ARRAY || info.type == BPF_MAP_TYPE_ARRAY_OF_MAPS) {
@@ -180,20 +182,17 @@ static void print_maps(struct running *r) {
 			continue;
 		}
 		engine_map_put(cli->engine, (struct engine_map *)em);
-		const struct btf *btf = skep_object__btf(r->object);
 		if (cli->json) {
 			out_json(map_json(cli, name, skep_map__fd(m), &info, btf, skep_map__key_type(m), skep_map__value_type(m)),
 					 false);
 			continue;
 		}
-		if (skep_map__is_internal(m)) {
-			variables_print(cli, stdout, name, skep_map__fd(m), &info, btf, skep_map__value_type(m),
-			                chosen);
-			continue;
-		}
 		printf("\n");
-		map_print(cli, stdout, name, skep_map__fd(m), &info, btf, skep_map__key_type(m), skep_map__value_type(m),
-		          skep_map__is_histogram(m));
+		if (skep_map__is_internal(m))
+			variables_print(cli, stdout, name, skep_map__fd(m), &info, btf, skep_map__value_type(m), chosen);
+		else
+			map_print(cli, stdout, name, skep_map__fd(m), &info, btf, skep_map__key_type(m), skep_map__value_type(m),
+			          skep_map__is_histogram(m));
 	}
 }
 
