@@ -60,6 +60,7 @@ static int set_function(struct verifier *v, u32 s, u32 type_id) {
 int check_btf_func(struct verifier *v) {
 	const struct verify_input *in = v->in;
 	u32 size = in->func_info_size, before = 0;
+	const char *tag;
 	if (!in->func_info_n)
 		return check_abnormal_return(v);
 	if (!in->btf)
@@ -94,6 +95,8 @@ int check_btf_func(struct verifier *v) {
 		before = info.insn_off;
 	}
 	v->values_n = 0;
+	if (btf_decl_tag_next(in->btf, v->subprogs[0].type_id, -1, "exception_callback:", 0, &tag))
+		return refuse_not_yet(v, "a function of its own for exceptions");
 	return 0;
 }
 

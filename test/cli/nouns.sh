@@ -51,10 +51,12 @@ cat >unknown.bpf.c <<'C'
 #include <bpf/bpf_helpers.h>
 SEC("fentry/no_such_function") int f(void *c) { return 0; }
 SEC("xdp") int g(struct xdp_md *c) { return *(u32 *)(long)c->data; }
+int at_throw(u64 cookie) { return 0; }
+SEC("xdp") __attribute__((btf_decl_tag("exception_callback:at_throw"))) int h(struct xdp_md *c) { return 0; }
 char LICENSE[] SEC("license") = "GPL";
 C
 out=$($SKEP verify unknown.bpf.c --json 2>/dev/null); is "verify: what it cannot judge is no refusal" 2 $?
-is "verify: verdict of what it cannot judge" "unknown failure" "$(jq -r '[.[].verdict] | join(" ")' <<<"$out")"
+is "verify: verdict of what it cannot judge" "unknown failure unknown" "$(jq -r '[.[].verdict] | join(" ")' <<<"$out")"
 like "disasm --bytes" "b700000000000000 +r0 = 0" "$(printf 'b700000000000000 9500000000000000' | $SKEP disasm --bytes -)"
 for when in always never; do
 	escapes=$($SKEP run $ex/syscall_count.c --color $when -- true 2>&1 | grep -c $'\e')
