@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 const struct btf_type btf_void;
@@ -261,8 +262,10 @@ int btf_read_file(const char *path, const struct btf *base, u32 flags, struct bt
 	if (fd < 0)
 		return -errno;
 	VEC(u8) data = {0};
+	struct stat st;
 	int err = 0;
-	for (u32 more = 8 << 20;;) {
+	bool sized = !fstat(fd, &st) && st.st_size > 0 && st.st_size < BTF_MAX_SIZE; /* a byte more shows the end */
+	for (u32 more = sized ? (u32)st.st_size + 1 : 64 << 10;;) {
 		if (data.n > 16 * (u64)BTF_MAX_SIZE || !vec_reserve(&data, more)) {
 			err = data.n > 16 * (u64)BTF_MAX_SIZE ? -EFBIG : -ENOMEM;
 			break;
