@@ -160,7 +160,7 @@ static bool member_inside(const struct btf *btf, const struct btf_type *t, u32 i
 		return false;
 	u32 kind = btf_kind(m);
 	if (width) {
-		if (kind != BTF_KIND_INT && kind != BTF_KIND_ENUM && kind != BTF_KIND_ENUM64)
+		if ((kind != BTF_KIND_INT && kind != BTF_KIND_ENUM && kind != BTF_KIND_ENUM64) || width > (u64)r.size * 8)
 			return false;
 	} else if (kind == BTF_KIND_INT) {
 		/* What counts is the bits: in the old form bit fields are INTs with fewer of them than their size. */

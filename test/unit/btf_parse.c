@@ -180,6 +180,12 @@ static void refusals(void) {
 	btf_builder_int(&b, "int", 4, BTF_INT_SIGNED);
 	btf_builder_type(&b, "s", BTF_KIND_STRUCT, 1, 4, 3, 0, 1, 8);
 	REFUSED(&b, 0, -EINVAL, "[2] STRUCT s has a member that does not fit in it");
+	/* A bit field inside the struct, but wider than its type. */
+	btf_builder_init(&b, NULL);
+	btf_builder_int(&b, "int", 4, BTF_INT_SIGNED);
+	u32 wide = btf_builder_type(&b, "s", BTF_KIND_STRUCT, 1, 32, 3, btf_builder_string(&b, "m"), 1, 200u << 24);
+	btf_builder_at(&b, wide, 1)->info |= 1u << 31;
+	REFUSED(&b, 0, -EINVAL, "[2] STRUCT s has a member that does not fit in it");
 	btf_builder_init(&b, NULL);
 	btf_builder_int(&b, "int", 4, BTF_INT_SIGNED);
 	btf_builder_type(&b, "s", BTF_KIND_STRUCT, 1, 4, 3, 0, 1, 8);

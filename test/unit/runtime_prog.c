@@ -1,5 +1,6 @@
 /* Programs through bpf(2): load, run, information, tail calls, lifetime, in all kinds of backing. */
 #include "runtime.h"
+#include "abi/diag.h"
 #include "runtime/packet.h"
 #include "abi/context.h"
 #include <pthread.h>
@@ -271,9 +272,9 @@ static void refused(void) {
 	EXPECT(fd >= 0);
 	EXPECT_EQ(run_packet(e, fd, 64, 0), -EOPNOTSUPP);
 	struct engine_problem why;
-	EXPECT(engine_explain(e, &why) && why.code == 901 && strstr(why.sentence, "stack_trace"));
+	EXPECT(engine_explain(e, &why) && why.code == DIAG_MAP_NOT_RUN && strstr(why.sentence, "stack_trace"));
 	struct engine_prog *p = engine_prog_get(e, fd);
-	EXPECT(p && !p->image && p->refusal && p->refusal_code == 901);
+	EXPECT(p && !p->image && p->refusal && p->refusal_code == DIAG_MAP_NOT_RUN);
 	engine_prog_put(e, p);
 	engine_close(e, fd), engine_close(e, map);
 	/* A program that is refused leaves its verdict. */
