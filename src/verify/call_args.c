@@ -103,8 +103,8 @@ static int check_btf_type(struct verifier *v, u32 regno, u32 arg, const struct h
 		if (arg & MEM_RDONLY)
 			return 0;
 		say_arg(v, regno, call);
-		return refuse_text(v, ARG_TYPE, -EACCES, "%s() may write into memory pointed by R%d type=%s", call->helper->name,
-		                   regno, reg_type_name(r->type, name));
+		return refuse_text(v, ARG_TYPE, -EACCES, "bpf_%s() may write into memory pointed by R%d type=%s",
+		                   call->helper->name, regno, reg_type_name(r->type, name));
 	}
 	if (r->type & PTR_MAYBE_NULL && !(arg & PTR_MAYBE_NULL)) {
 		say_arg(v, regno, call);
