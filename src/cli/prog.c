@@ -50,7 +50,9 @@ static json_t *prog_json(struct cli *cli, int fd) {
 	struct timespec boot, now;
 	clock_gettime(CLOCK_BOOTTIME, &boot);
 	clock_gettime(CLOCK_REALTIME, &now);
-	json_object_set_new(o, "loaded_at", json_integer(now.tv_sec - boot.tv_sec + (json_int_t)(info.load_time / 1000000000)));
+	s64 ago = (s64)boot.tv_sec * 1000000000 + boot.tv_nsec - (s64)info.load_time; /* whole, or two looks give two seconds */
+	s64 at = (s64)now.tv_sec * 1000000000 + now.tv_nsec - ago;
+	json_object_set_new(o, "loaded_at", json_integer(at / 1000000000));
 	json_object_set_new(o, "uid", json_integer(info.created_by_uid));
 	json_object_set_new(o, "orphaned", json_false());
 	json_object_set_new(o, "bytes_xlated", json_integer(info.xlated_prog_len));
