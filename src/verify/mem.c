@@ -174,8 +174,16 @@ static int refuse_btf(struct verifier *v, const struct reg *r, s32 off, u32 size
 	say(v, "size", "%u", size);
 	say(v, "limit", "%lld", (long long)btf_size(r->btf, r->btf_id));
 	if (hit->beyond)
-		return refuse(v, BTF_ACCESS, -EACCES, name, off, size);
-	return refuse(v, BTF_NO_FIELD, -EACCES, name, off);
+		return refuse(v, BTF_ACCESS, -EACCES, name, hit->off, size);
+	if (!hit->name || !hit->type_id)
+		return refuse(v, BTF_NO_FIELD, -EACCES, name, hit->off);
+	if (BTF_INFO_KIND(btf_type(r->btf, hit->type_id)->info) == BTF_KIND_PTR)
+		return refuse_text(v, BTF_ACCESS, -EACCES,
+		                   "cannot access ptr member %s with moff %u in struct %s with off %u size %u", hit->name,
+		                   hit->member_off, name, hit->off, size);
+	return refuse_text(v, BTF_ACCESS, -EACCES,
+	                   "access beyond the end of member %s (mend:%u) in struct %s with off %u size %u", hit->name,
+	                   hit->member_end, name, hit->off, size);
 }
 
 /* Why a BTF pointer cannot be followed at all. */
