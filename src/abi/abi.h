@@ -248,6 +248,7 @@ struct abi_map_type {
 	u32 fields;              /* special fields its values may have: enum btf_field_type */
 	const u32 *helpers;      /* the only ones that may take it; none = any whose row allows it */
 	u32 helpers_n;
+	const char *btf;         /* the kernel's structure for it, which programs may read: "bpf_htab" */
 	const char *name;        /* as bpftool writes it: "percpu_hash" */
 };
 const struct abi_map_type *abi_map_type(const struct skep_abi *abi, u32 id);
@@ -324,6 +325,31 @@ struct abi_kfunc {
 	u8 engine;
 };
 const struct abi_kfunc *abi_kfunc(const struct skep_abi *abi, const char *name);
+
+/* == What programs are attached to by BTF == */
+
+enum abi_target_kind { TARGET_HOOK, TARGET_FUNCTION, TARGET_TRACEPOINT, TARGET_ITERATOR };
+enum abi_target_flag {
+	TARGET_DENIED = 1 << 0,     /* nothing may be attached */
+	TARGET_SLEEPABLE = 1 << 1,  /* sleepable programs may */
+	TARGET_UNTRUSTED = 1 << 2,  /* hook: its arguments may be half made or half gone */
+	TARGET_BOOL = 1 << 3,       /* hook: returns 0 or 1 */
+	TARGET_SOCKOPT = 1 << 4,    /* hook: socket options may be got and set */
+	TARGET_NORETURN = 1 << 5,   /* nothing that waits for its end */
+	TARGET_MODIFIABLE = 1 << 6, /* its result may be replaced */
+	TARGET_D_PATH = 1 << 7,     /* bpf_d_path works in it */
+};
+struct abi_target {
+	const char *name;
+	u8 kind;
+	u16 flags;          /* enum abi_target_flag */
+	u64 args;           /* tracepoint: four bits an argument: 1 may be NULL, 2 may be an error number */
+	struct {
+		u32 reg;        /* iterator: what an argument is; 0 = what its type says */
+		const char *btf;
+	} arg[4];
+};
+const struct abi_target *abi_target(enum abi_target_kind kind, const char *name); /* NULL: nothing special */
 
 /* == System calls of x86-64 == */
 

@@ -53,6 +53,7 @@ struct xlated {
 	bool uses_run_task;  /* calls a helper that reads run->task */
 	bool uses_cpu;       /* reads run->cpu: per-CPU maps, smp_processor_id */
 	bool has_tail_call, has_loops, has_calls, has_helpers;
+	bool reads_map_fields; /* follows a map's own address, where only the kernel has what its types say */
 	u32 max_pkt_offset;
 	u32 max_ctx_offset;  /* contexts of plain bytes: end of the furthest access */
 	u32 ctx_words;       /* bit i: some instruction accesses the word at 8 * i of the context; 31: that or a later one */

@@ -59,6 +59,22 @@ const struct abi_kfunc *linux_kfunc(u32 i) {
 	return i < ARRAY_SIZE(kfuncs) ? &kfuncs[i] : NULL;
 }
 
+#define NULL_ARG(i) (1ull << 4 * (i))
+#define ERROR_ARG(i) (2ull << 4 * (i))
+static const struct abi_target targets[] = {
+#define HOOK(NAME, FLAGS) {.name = #NAME, .kind = TARGET_HOOK, .flags = FLAGS},
+#define FUNCTION(NAME, FLAGS) {.name = #NAME, .kind = TARGET_FUNCTION, .flags = FLAGS},
+#define TRACEPOINT(NAME, ARGS) {.name = #NAME, .kind = TARGET_TRACEPOINT, .args = ARGS},
+#define ITERATOR(NAME, ...) {.name = #NAME, .kind = TARGET_ITERATOR, .arg = {__VA_ARGS__}},
+#include "abi/targets.def"
+};
+const struct abi_target *abi_target(enum abi_target_kind kind, const char *name) {
+	for (u32 i = 0; i < ARRAY_SIZE(targets); i++)
+		if (targets[i].kind == kind && !strcmp(targets[i].name, name))
+			return &targets[i];
+	return NULL;
+}
+
 static const struct abi_limit_row limits[] = {
 #define LIMIT(NAME, value, what) {#NAME, what, value},
 #include "abi/limits.def"

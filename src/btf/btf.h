@@ -143,11 +143,11 @@ const char *btf_enum_name(const struct btf *btf, const struct btf_type *t, u64 v
 /* Which member, through any depth of structs, unions and arrays, an access of size bytes at off touches: what the
  * verifier asks of a BTF pointer. 0; -EINVAL: not a struct, or nothing is there (name NULL); -EACCES: outside the
  * struct (beyond), part of a pointer, or past the end of a member. */
-enum btf_walk { BTF_WALK_SCALAR, BTF_WALK_PTR, BTF_WALK_STRUCT };
+enum btf_walk { BTF_WALK_SCALAR, BTF_WALK_PTR, BTF_WALK_STRUCT, BTF_WALK_MEM };
 struct btf_access {
-	enum btf_walk kind;
-	u32 type_id;    /* PTR: the pointer's type; STRUCT: the struct hit exactly; SCALAR: the innermost type */
-	u32 pointee_id; /* PTR: the struct behind its modifiers */
+	enum btf_walk kind; /* PTR: a pointer to a struct or union; MEM: a pointer to anything else */
+	u32 type_id;    /* PTR, MEM: the pointer's type; STRUCT: the struct hit exactly; SCALAR: the innermost type */
+	u32 pointee_id; /* PTR, MEM: what it points to, behind its modifiers */
 	u32 struct_id;  /* innermost struct or union that holds the member */
 	u32 off;        /* of the access within struct_id */
 	u32 member;     /* index in struct_id */
@@ -158,6 +158,8 @@ struct btf_access {
 	const char *name; /* of the member, "" when anonymous */
 };
 int btf_walk(const struct btf *btf, u32 struct_id, u32 off, u32 size, struct btf_access *out);
+/* The same, and on into structs that begin there: what a load gives. Never ends at a STRUCT. */
+int btf_walk_through(const struct btf *btf, u32 struct_id, u32 off, u32 size, struct btf_access *out);
 
 /* Special fields of a map value. -1 or 0 where there is none. 0, or -EINVAL (misplaced or twice) with a sentence. */
 struct btf_fields {

@@ -18,7 +18,7 @@ static int found_pointer(const struct btf *btf, const struct btf_type *ptr, stru
 	const struct btf_type *behind = btf_type(btf, ptr->type);
 	out->tag = btf_kind(behind) == BTF_KIND_TYPE_TAG ? btf_name(btf, behind) : NULL;
 	out->pointee_id = btf_skip_modifiers(btf, ptr->type);
-	out->kind = btf_is_composite(btf_type(btf, out->pointee_id)) ? BTF_WALK_PTR : BTF_WALK_SCALAR;
+	out->kind = btf_is_composite(btf_type(btf, out->pointee_id)) ? BTF_WALK_PTR : BTF_WALK_MEM;
 	return 0;
 }
 
@@ -100,13 +100,23 @@ again:
 		if (btf_kind(m) == BTF_KIND_PTR) {
 			if (size != 8 || off != start)
 				return -EACCES;
-			found_pointer(btf, m, out);
-			if (out->kind == BTF_WALK_PTR)
-				return 0;
+			return found_pointer(btf, m, out);
 		}
 		out->kind = BTF_WALK_SCALAR;
 		return (u64)off + size > end && !out->in_union ? -EACCES : 0;
 	}
 	out->name = NULL; /* nothing is there */
 	return -EINVAL;
+}
+
+int btf_walk_through(const struct btf *btf, u32 struct_id, u32 off, u32 size, struct btf_access *out) {
+	bool in_union = false;
+	int err;
+	do {
+		err = btf_walk(btf, struct_id, off, size, out);
+		in_union |= out->in_union;
+		out->in_union = in_union;
+		struct_id = out->type_id, off = 0;
+	} while (!err && out->kind == BTF_WALK_STRUCT);
+	return err;
 }

@@ -67,6 +67,10 @@ static bool cannot_run(struct skep_engine *e, struct object_prog *p, const struc
 		refuse(p, DIAG_MAP_NOT_RUN, row ? row->name : "unknown", because(row ? row->engine : ENGINE_UNSET));
 		return true;
 	}
+	if (x->reads_map_fields) {
+		refuse(p, DIAG_MAP_FIELDS_NOT_RUN, p->p.name, "");
+		return true;
+	}
 	for (u32 i = 0; i < x->n; i++) {
 		const struct bpf_insn *insn = &x->insns[i];
 		if (insn_is_ldimm64(insn)) {

@@ -78,22 +78,6 @@ static int refuse_type(struct verifier *v, u32 regno, u32 kind, const struct hel
 	return refuse(v, ARG_TYPE, -EACCES, regno, have, list);
 }
 
-/* Is the type the one of that name, or does it begin with it? struct tcp_sock begins with a struct sock_common. */
-static bool begins_with(const struct btf *btf, u32 id, const char *want) {
-	for (u32 depth = 0; depth < 16; depth++) {
-		const struct btf_type *t = btf_skip_type(btf, id);
-		const struct btf_member *m = (const struct btf_member *)(t + 1);
-		if (BTF_INFO_KIND(t->info) != BTF_KIND_STRUCT)
-			return false;
-		if (!strcmp(btf_name(btf, t), want))
-			return true;
-		if (!BTF_INFO_VLEN(t->info) || BTF_MEMBER_BIT_OFFSET(m->offset))
-			return false;
-		id = m->type;
-	}
-	return false;
-}
-
 static int check_btf_type(struct verifier *v, u32 regno, u32 arg, const struct helper_call *call) {
 	const struct reg *r = &cur_regs(v)[regno];
 	const char *want = call->helper ? call->helper->btf[regno - 1] : NULL;
@@ -112,7 +96,7 @@ static int check_btf_type(struct verifier *v, u32 regno, u32 arg, const struct h
 	}
 	if (!want)
 		want = "sock_common";
-	if (r->off || !begins_with(r->btf, r->btf_id, want)) {
+	if (!btf_object_at(r->btf, r->btf_id, r->off, want, arg & OBJ_RELEASE && call->helper->id != BPF_FUNC_sk_release)) {
 		say_arg(v, regno, call);
 		say(v, "expected", "%s", want);
 		return refuse(v, ARG_BTF_TYPE, -EACCES, regno, have, want);
@@ -187,10 +171,9 @@ int check_helper_mem(struct verifier *v, u32 regno, s32 size, bool write, bool z
 	case PTR_TO_STACK:
 		return check_stack_range(v, regno, r->off, size, zero_ok, write, call);
 	case PTR_TO_BTF_ID:
-		return write ? refuse_not_yet(v, "a kernel object as memory to write to")
-		             : check_btf_pointer(v, regno, r->off, (u32)size, false, -1);
+		return check_btf_pointer(v, regno, r->off, (u32)size, write, -1);
 	case PTR_TO_BUF:
-		return refuse_not_yet(v, "buffers of iterators and writable tracepoints");
+		return check_buffer(v, regno, r->off, size, write);
 	case PTR_TO_CTX:
 		if (!v->ctx || v->ctx->kind == CTX_FIELDS)
 			break;

@@ -1,8 +1,8 @@
 /* Context accesses: which field an offset means, who may touch it how, and what a load gives.
  *
  * The tables are abi/'s: the layout that programs see, and our internal one. Here a field is looked up and remembered;
- * fixup.c rewrites the instruction to the internal layout after the walk. Tracing programs with BTF have an array of
- * arguments for a context; their types are those of the traced function. */
+ * fixup.c rewrites the instruction to the internal layout after the walk. The contexts of programs that are attached by
+ * BTF are ctx_args.c's. */
 #include "verify/env.h"
 
 static const char *why_text(enum abi_ctx_why why) {
@@ -30,62 +30,6 @@ static int refuse_ctx(struct verifier *v, s32 off, u32 size, bool write, enum ab
 	say(v, "prog", "%s", v->type->name);
 	say(v, "why", "%s", why_text(why));
 	return refuse(v, CTX_ACCESS, -EACCES, off, size);
-}
-
-/* The prototype of what is traced: behind attach_btf_id a typedef of a pointer to a function (raw tracepoints). */
-static const struct btf_type *traced_prototype(const struct verifier *v, const char **name) {
-	const struct btf *btf = v->in->kernel_btf;
-	const struct btf_type *t = btf ? btf_type(btf, v->in->attach_btf_id) : NULL;
-	if (!t || BTF_INFO_KIND(t->info) != BTF_KIND_TYPEDEF)
-		return NULL;
-	*name = btf_name(btf, t);
-	if (!__builtin_strncmp(*name, "btf_trace_", 10))
-		*name += 10;
-	t = btf_skip_type(btf, t->type);
-	if (!t || BTF_INFO_KIND(t->info) != BTF_KIND_PTR)
-		return NULL;
-	t = btf_skip_type(btf, t->type);
-	return t && BTF_INFO_KIND(t->info) == BTF_KIND_FUNC_PROTO ? t : NULL;
-}
-
-/* Argument off/8 of the traced function. The first parameter of a raw tracepoint's prototype is not an argument. */
-static int load_argument(struct verifier *v, s32 off, u32 size, struct reg *to) {
-	const struct btf *btf = v->in->kernel_btf;
-	const char *name = "";
-	const struct btf_type *proto = traced_prototype(v, &name), *t;
-	const struct btf_param *params;
-	u32 arg = (u32)off / 8, n, id;
-	if (!proto)
-		return refuse_not_yet(v, "the arguments of what it is attached to");
-	n = BTF_INFO_VLEN(proto->info) - 1;
-	params = (const struct btf_param *)(proto + 1) + 1;
-	if (off % 8) {
-		vlog(v, "func '%s' offset %d is not multiple of 8\n", name, off);
-		return -EACCES;
-	}
-	if (arg >= n) {
-		vlog(v, "func '%s' doesn't have %d-th argument\n", name, arg + 1);
-		return -EACCES;
-	}
-	reg_set_unknown(to);
-	id = btf_skip_modifiers(btf, params[arg].type);
-	t = btf_type(btf, id);
-	if (BTF_INFO_KIND(t->info) != BTF_KIND_PTR)
-		return size <= 8 ? 0 : -EACCES;
-	if (size != 8) {
-		vlog(v, "func '%s' size %d must be 8\n", name, size);
-		return -EACCES;
-	}
-	id = btf_skip_modifiers(btf, t->type);
-	t = btf_type(btf, id);
-	if (BTF_INFO_KIND(t->info) != BTF_KIND_STRUCT && BTF_INFO_KIND(t->info) != BTF_KIND_UNION)
-		return 0; /* a pointer to nothing known is a number */
-	reg_set_pointer(to, PTR_TO_BTF_ID | PTR_TRUSTED);
-	to->btf = btf;
-	to->btf_id = id;
-	vlog(v, "func '%s' arg%d has btf_id %d type %s '%s'\n", name, arg, id, btf_kind_name(BTF_INFO_KIND(t->info)),
-	     btf_name(btf, t));
-	return 0;
 }
 
 /* The register that a load of a field gives. */

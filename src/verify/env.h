@@ -6,8 +6,9 @@
  *   check_btf.c    function and line records of the program
  *   resolve.c      64-bit immediates: maps, callbacks
  *   liveness.c     registers (before the walk) and stack slots (during it)
+ *   attach_target.c   what the program is attached to by BTF
  *   step_*.c       one instruction on one state
- *   stack.c mem.c packet … what memory it may touch
+ *   mem.c stack.c btf_access.c ctx_access.c ctx_args.c   what memory it may touch
  *   states.c       checkpoints, pruning, loops;   backtrack.c   which scalars had to be exact
  *   fixup.c        rewriting and facts, after the walk
  *   log.c explain.c   the kernel's log; a sentence for people
@@ -130,6 +131,14 @@ struct pending {
 	u64 log_end;
 };
 
+/* What the program is attached to by BTF. */
+struct attach_target {
+	const char *name;             /* of the function or, without its prefix, of the tracepoint */
+	const struct btf_type *proto; /* its prototype */
+	u32 first;                    /* parameters of the prototype that are no arguments */
+	const struct abi_target *row; /* what BTF does not say; NULL: nothing special */
+};
+
 struct id_pair {
 	u32 old, cur;
 };
@@ -148,6 +157,7 @@ struct verifier {
 	const struct abi_prog_type *type;
 	const struct abi_ctx *ctx;
 	struct abi_caller caller;
+	struct attach_target target;
 
 	struct bpf_insn *insns; /* a copy */
 	u32 n;
@@ -186,7 +196,7 @@ struct verifier {
 	struct reg fake[2];     /* operands that are no registers */
 	u32 max_ctx_off, max_pkt_off, max_depth;
 	u32 ctx_words; /* as in struct xlated */
-	bool seen_direct_write, tail_call_reachable;
+	bool seen_direct_write, tail_call_reachable, reads_map_fields;
 	bool recording; /* the second walk of oracle.c: nothing is forgotten, states end only inside others in full */
 
 	struct diag_value values[12]; /* for the sentence of a refusal */
@@ -309,9 +319,24 @@ int check_map_value(struct verifier *v, u32 regno, s32 off, s32 size, bool zero_
 int check_map_rights(struct verifier *v, u32 regno, s32 off, s32 size, bool write);
 int check_packet(struct verifier *v, u32 regno, s32 off, s32 size, bool zero_ok);
 int check_fixed_offset(struct verifier *v, const struct reg *r, u32 regno, bool zero_only);
-int check_btf_pointer(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 value);
 int note_access(struct verifier *v, u32 type, bool trust_may_differ);
 bool may_access_packet(struct verifier *v, bool write, const struct helper_call *call);
+
+/* btf_access.c */
+int check_btf_pointer(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 value);
+int check_map_pointer(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 value);
+int check_buffer(struct verifier *v, u32 regno, s32 off, s32 size, bool write);
+/* itself: the object as a whole, not one inside it. */
+bool btf_object_at(const struct btf *btf, u32 id, s32 off, const char *want, bool itself);
+
+/* attach_target.c */
+int check_attach(struct verifier *v);
+bool hook_return_range(const struct verifier *v, struct return_range *range);
+bool target_offers(const struct verifier *v, u32 helper);
+bool target_allows(const struct verifier *v, u32 helper);
+
+/* ctx_args.c */
+int load_argument(struct verifier *v, s32 off, u32 size, struct reg *to);
 
 /* ctx_access.c */
 int check_ctx_access(struct verifier *v, s32 off, u32 size, bool write, bool sext, struct reg *loaded);

@@ -262,6 +262,7 @@ int fixup(struct verifier *v) {
 	x->max_pkt_offset = v->max_pkt_off;
 	x->max_ctx_offset = v->max_ctx_off;
 	x->ctx_words = v->ctx_words;
+	x->reads_map_fields = v->reads_map_fields;
 	err = copy_functions(v, &m, x);
 	if (!err)
 		err = copy_maps(v, x);

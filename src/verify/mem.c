@@ -4,7 +4,7 @@
  *   context          ctx_access.c: a table of fields
  *   map value, key, memory of known size     offset + variable part, both ends inside
  *   packet           fixed offset inside what comparisons with the end have proven for this variable part
- *   BTF pointer      a walk over the type; loads may fault, so they are probes
+ *   kernel object, map, buffer       btf_access.c
  *   anything else    refused
  *
  * The offset that checks see is instruction + fixed part of the pointer; the variable part is the pointer's scalar. An
@@ -151,93 +151,6 @@ int check_fixed_offset(struct verifier *v, const struct reg *r, u32 regno, bool 
 	return refuse(v, CTX_POINTER_VARIABLE, -EACCES, name, tnum_text(r->s.var, text));
 }
 
-/* == BTF pointers == */
-
-static u32 loaded_flags(const struct verifier *v, const struct reg *base, const struct btf_access *hit) {
-	if (base->type & PTR_UNTRUSTED)
-		return PTR_UNTRUSTED;
-	if (!hit->tag)
-		return base->type & PTR_TRUSTED && v->cur->in_sleepable ? PTR_UNTRUSTED : 0;
-	if (!__builtin_strcmp(hit->tag, "user"))
-		return MEM_USER;
-	if (!__builtin_strcmp(hit->tag, "percpu"))
-		return MEM_PERCPU;
-	if (!__builtin_strcmp(hit->tag, "rcu") && base->type & (PTR_TRUSTED | MEM_RCU) && !v->cur->in_sleepable)
-		return MEM_RCU | PTR_MAYBE_NULL;
-	return 0;
-}
-
-static int refuse_btf(struct verifier *v, const struct reg *r, s32 off, u32 size, const struct btf_access *hit) {
-	const char *name = btf_name_of(r->btf, hit->struct_id ? hit->struct_id : r->btf_id);
-	say(v, "name", "%s", name);
-	say(v, "off", "%d", off);
-	say(v, "size", "%u", size);
-	say(v, "limit", "%lld", (long long)btf_size(r->btf, r->btf_id));
-	if (hit->beyond)
-		return refuse(v, BTF_ACCESS, -EACCES, name, hit->off, size);
-	if (!hit->name || !hit->type_id)
-		return refuse(v, BTF_NO_FIELD, -EACCES, name, hit->off);
-	if (BTF_INFO_KIND(btf_type(r->btf, hit->type_id)->info) == BTF_KIND_PTR)
-		return refuse_text(v, BTF_ACCESS, -EACCES,
-		                   "cannot access ptr member %s with moff %u in struct %s with off %u size %u", hit->name,
-		                   hit->member_off, name, hit->off, size);
-	return refuse_text(v, BTF_ACCESS, -EACCES,
-	                   "access beyond the end of member %s (mend:%u) in struct %s with off %u size %u", hit->name,
-	                   hit->member_end, name, hit->off, size);
-}
-
-/* Why a BTF pointer cannot be followed at all. */
-static int refuse_btf_pointer(struct verifier *v, u32 regno, s32 off) {
-	const struct reg *r = &cur_regs(v)[regno];
-	const char *name = btf_name_of(r->btf, r->btf_id);
-	char text[48];
-	say(v, "name", "%s", name);
-	say(v, "license", "%s", v->in->license ? v->in->license : "nothing");
-	say_reg(v, regno);
-	if (!v->in->gpl_compatible && r->btf == v->in->kernel_btf)
-		return refuse_text(v, GPL_HELPER, -EINVAL, "Cannot access kernel 'struct %s' from non-GPL compatible program",
-		                   name);
-	if (off < 0)
-		return refuse_text(v, BTF_ACCESS, -EACCES, "R%d is ptr_%s invalid negative access: off=%d", regno, name, off);
-	if (!scalar_equals(&r->s, 0))
-		return refuse_text(v, BTF_ACCESS, -EACCES, "R%d is ptr_%s invalid variable offset: off=%d, var_off=%s", regno, name,
-		                   off, tnum_text(r->s.var, text));
-	if (r->type & MEM_USER)
-		return refuse(v, PTR_USER_ACCESS, -EACCES, regno, name, off);
-	if (r->type & MEM_PERCPU)
-		return refuse_text(v, PTR_USER_ACCESS, -EACCES, "R%d is ptr_%s access percpu memory: off=%d", regno, name, off);
-	return refuse(v, BTF_WRITE, -EACCES);
-}
-
-int check_btf_pointer(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 value) {
-	struct reg *r = &cur_regs(v)[regno];
-	struct btf_access hit = {0};
-	struct reg loaded;
-	ASSERT(base_type(r->type) == PTR_TO_BTF_ID && r->btf && r->btf_id);
-	if ((!v->in->gpl_compatible && r->btf == v->in->kernel_btf) || off < 0 || !scalar_equals(&r->s, 0) ||
-	    r->type & (MEM_USER | MEM_PERCPU) || write)
-		return refuse_btf_pointer(v, regno, off);
-	if (btf_walk(r->btf, r->btf_id, (u32)off, size, &hit))
-		return refuse_btf(v, r, off, size, &hit);
-	v->aux[v->at].flags |= AUX_PROBE;
-	if (value < 0)
-		return 0;
-	reg_set_unknown(&loaded);
-	if (hit.kind == BTF_WALK_PTR && hit.pointee_id) {
-		const struct btf_type *t = btf_skip_type(r->btf, hit.pointee_id);
-		u32 kind = BTF_INFO_KIND(t->info);
-		if (kind == BTF_KIND_STRUCT || kind == BTF_KIND_UNION) {
-			reg_set_pointer(&loaded, PTR_TO_BTF_ID | loaded_flags(v, r, &hit));
-			loaded.btf = r->btf;
-			loaded.btf_id = btf_skip_modifiers(r->btf, hit.pointee_id);
-			if (loaded.type & PTR_MAYBE_NULL)
-				loaded.id = ++v->id_gen;
-		}
-	}
-	cur_regs(v)[value] = loaded;
-	return 0;
-}
-
 /* == Alignment == */
 
 /* As the kernel's ints, which wrap: a number's distance to another (reg.off) may be anything. */
@@ -361,6 +274,14 @@ static u32 object_of(u32 type) {
 	}
 }
 
+static int check_flow_keys(struct verifier *v, s32 off, u32 size) {
+	if (off >= 0 && (u32)off + size <= sizeof(struct bpf_flow_keys))
+		return 0;
+	say(v, "off", "%d", off);
+	say(v, "size", "%u", size);
+	return refuse(v, FLOW_KEYS_ACCESS, -EACCES, off, size);
+}
+
 static int access_by_type(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 value, bool sext,
                           bool *loads) {
 	struct reg *r = &cur_regs(v)[regno];
@@ -379,11 +300,15 @@ static int access_by_type(struct verifier *v, u32 regno, s32 off, u32 size, bool
 			break;
 		return access_map_value(v, regno, off, size, write, value, sext);
 	case PTR_TO_MEM:
-		if (r->type & (PTR_MAYBE_NULL | PTR_UNTRUSTED))
+		if (r->type & PTR_MAYBE_NULL || (r->type & (PTR_UNTRUSTED | MEM_RDONLY)) == PTR_UNTRUSTED)
 			break;
 		if (write && r->type & MEM_RDONLY)
 			return refuse_write(v, regno);
 		*loads = true;
+		if (r->type & PTR_UNTRUSTED) { /* any address */
+			v->aux[v->at].flags |= AUX_PROBE;
+			return 0;
+		}
 		return check_region(v, regno, off, (s32)size, r->mem_size, false);
 	case PTR_TO_CTX:
 		return access_ctx(v, regno, off, size, write, value, sext);
@@ -403,7 +328,7 @@ static int access_by_type(struct verifier *v, u32 regno, s32 off, u32 size, bool
 			break;
 		return check_btf_pointer(v, regno, off, size, write, value);
 	case CONST_PTR_TO_MAP:
-		return refuse_not_yet(v, "reading the fields of a map");
+		return check_map_pointer(v, regno, off, size, write, value);
 	case PTR_TO_SOCKET:
 	case PTR_TO_SOCK_COMMON:
 	case PTR_TO_TCP_SOCK:
@@ -415,8 +340,14 @@ static int access_by_type(struct verifier *v, u32 regno, s32 off, u32 size, bool
 		*loads = true;
 		return check_object_access(v, regno, object_of(r->type), off, size, false);
 	case PTR_TO_FLOW_KEYS:
+		*loads = true;
+		return check_flow_keys(v, off, size);
 	case PTR_TO_TP_BUFFER:
 	case PTR_TO_BUF:
+		if (r->type & PTR_MAYBE_NULL)
+			break;
+		*loads = true;
+		return check_buffer(v, regno, off, (s32)size, write);
 	case PTR_TO_ARENA:
 		if (r->type & PTR_MAYBE_NULL)
 			break;
@@ -486,6 +417,11 @@ static u8 kind_of(u32 type) {
 	return PTR_NONE;
 }
 
+/* Loads through these are probes on all paths when they are on one. */
+static bool may_fault(u32 type) {
+	return base_type(type) == PTR_TO_BTF_ID || base_type(type) == PTR_TO_MEM;
+}
+
 int note_access(struct verifier *v, u32 type, bool trust_may_differ) {
 	struct insn_aux *aux = &v->aux[v->at];
 	u8 kind = kind_of(type);
@@ -501,7 +437,7 @@ int note_access(struct verifier *v, u32 type, bool trust_may_differ) {
 	}
 	if (type == aux->ptr_type || (!kind_must_agree(type) && !kind_must_agree(aux->ptr_type)))
 		return 0;
-	if (trust_may_differ && base_type(type) == PTR_TO_BTF_ID && base_type(aux->ptr_type) == PTR_TO_BTF_ID) {
+	if (trust_may_differ && may_fault(type) && may_fault(aux->ptr_type)) {
 		aux->ptr_type = PTR_TO_BTF_ID | PTR_UNTRUSTED;
 		return 0;
 	}

@@ -212,7 +212,7 @@ static bool value_fits(const struct reg *r, u64 x, u32 map_index, const struct o
 	case PTR_TO_MAP_VALUE:
 		return x && (map_index == NO_MAP || !where->map_value || map_pointer_fits(r, x, map_index, where));
 	}
-	return x || base_type(r->type) == PTR_TO_BTF_ID;
+	return x || base_type(r->type) == PTR_TO_BTF_ID || r->type & PTR_UNTRUSTED;
 }
 
 static bool slot_fits(const struct slot *slot, const u8 *at, const struct oracle_memory *where) {

@@ -18,6 +18,20 @@ void reg_set_pointer(struct reg *r, u32 type) {
 	r->s = scalar_const(0);
 }
 
+bool reg_is_trusted(const struct reg *r) {
+	const u32 trusted = PTR_TRUSTED | MEM_ALLOC | NON_OWN_REF;
+	if (r->ref)
+		return true;
+	switch (base_type(r->type)) {
+	case PTR_TO_SOCKET:
+	case PTR_TO_SOCK_COMMON:
+	case PTR_TO_TCP_SOCK:
+	case CONST_PTR_TO_MAP:
+		return !(type_flag(r->type) & ~trusted);
+	}
+	return type_flag(r->type) & trusted && !(type_flag(r->type) & ~trusted);
+}
+
 bool reg_not_null(const struct reg *r) {
 	u32 type = r->type;
 	ASSERT(base_type(type) < __BPF_REG_TYPE_MAX);
@@ -34,7 +48,7 @@ bool reg_not_null(const struct reg *r) {
 	case CONST_PTR_TO_MAP:
 		return true;
 	case PTR_TO_BTF_ID:
-		return type & (PTR_TRUSTED | MEM_ALLOC | NON_OWN_REF) && !(type & PTR_UNTRUSTED);
+		return reg_is_trusted(r);
 	case PTR_TO_MEM:
 		return !(type & PTR_UNTRUSTED);
 	}

@@ -78,6 +78,8 @@ static inline bool reg_is_packet(const struct reg *r) {
 static inline bool reg_is_packet_or_end(const struct reg *r) {
 	return reg_is_packet(r) || r->type == PTR_TO_PACKET_END;
 }
+/* A pointer to an object that is alive for the rest of the run. */
+bool reg_is_trusted(const struct reg *r);
 /* A pointer that is known not to be NULL. */
 bool reg_not_null(const struct reg *r);
 /* The kernel's word for a type: "map_value_or_null". */

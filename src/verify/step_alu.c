@@ -155,6 +155,8 @@ static int pointer_math(struct verifier *v, const struct bpf_insn *insn, const s
 		return err;
 	if (!from_pointer)
 		*d = *ptr;
+	if (base_type(type) == PTR_TO_MEM && type & PTR_UNTRUSTED) /* any address is as good as another */
+		return 0;
 	err = check_sane_offset(v, num, type);
 	if (!err)
 		err = check_sane_offset(v, ptr, type);

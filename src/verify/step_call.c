@@ -35,8 +35,10 @@ static int check_allowed(struct verifier *v, u32 id, const struct abi_helper **o
 		return refuse(v, INVALID_FUNC, -EINVAL, "unknown", id);
 	}
 	h = abi_helper_for(v->abi, id, &v->caller, &why);
+	if (h && !target_offers(v, id))
+		h = NULL, why = ABI_WRONG_TYPE;
 	if (likely(h && (!(h->flags & HELPER_GPL) || v->in->gpl_compatible) &&
-	           (!(h->flags & HELPER_MIGHT_SLEEP) || v->cur->in_sleepable))) {
+	           (!(h->flags & HELPER_MIGHT_SLEEP) || v->cur->in_sleepable) && target_allows(v, id))) {
 		*out = h;
 		return 0;
 	}
@@ -50,6 +52,10 @@ static int check_allowed(struct verifier *v, u32 id, const struct abi_helper **o
 	say(v, "license", "%s", v->in->license ? v->in->license : "nothing");
 	if (h->flags & HELPER_GPL && !v->in->gpl_compatible)
 		return refuse(v, GPL_HELPER, -EINVAL);
+	if (!target_allows(v, id)) {
+		say(v, "why", "not in %s", v->target.name);
+		return refuse(v, PROBE_HELPER, -EINVAL);
+	}
 	return refuse(v, MIGHT_SLEEP, -EINVAL);
 }
 
@@ -57,29 +63,12 @@ static bool has_sockets(u32 map_type) {
 	return map_type == BPF_MAP_TYPE_SOCKMAP || map_type == BPF_MAP_TYPE_SOCKHASH;
 }
 
-/* Socket maps are changed where the sockets' locks allow it. */
-static bool may_change_sockets(u32 prog_type, u32 id) {
-	switch (prog_type) {
-	case BPF_PROG_TYPE_SOCKET_FILTER:
-	case BPF_PROG_TYPE_SCHED_CLS:
-	case BPF_PROG_TYPE_SCHED_ACT:
-	case BPF_PROG_TYPE_XDP:
-	case BPF_PROG_TYPE_SK_REUSEPORT:
-	case BPF_PROG_TYPE_FLOW_DISSECTOR:
-	case BPF_PROG_TYPE_SK_LOOKUP:
-		return true;
-	case BPF_PROG_TYPE_SOCK_OPS:
-		return id == BPF_FUNC_map_delete_elem;
-	}
-	return false;
-}
-
 static int check_map_and_helper(struct verifier *v, const struct helper_call *call) {
 	u32 id = call->helper->id;
 	char name[80];
 	if (call->map && has_sockets(call->map->facts->type) &&
 	    (id == BPF_FUNC_map_update_elem || id == BPF_FUNC_map_delete_elem)) {
-		if (may_change_sockets(v->in->prog_type, id))
+		if (abi_sockmap_update(v->in->prog_type, v->in->expected_attach_type, id == BPF_FUNC_map_delete_elem))
 			return 0;
 		vlog(v, "cannot update sockmap in this context\n");
 	}

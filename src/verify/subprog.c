@@ -281,14 +281,47 @@ int leave_early(struct verifier *v, bool zero) {
 
 /* == Exit == */
 
+static int enforce_return(struct verifier *v, struct return_range range) {
+	const struct reg *r = &cur_regs(v)[BPF_REG_0];
+	char name[TYPE_NAME_MAX];
+	bool fits;
+	int err;
+	if (r->type != SCALAR_VALUE) {
+		say(v, "type", "%s", reg_type_name(r->type, name));
+		return refuse(v, RETURN_NOT_SCALAR, -EINVAL, name);
+	}
+	err = mark_precise(v, BPF_REG_0);
+	if (err)
+		return err;
+	fits = range.return32 ? r->s.r32.smin >= range.min && r->s.r32.smax <= range.max
+	                      : r->s.r.smin >= range.min && r->s.r.smax <= range.max;
+	return fits ? 0 : refuse_return(v, r, range, "At program exit", false);
+}
+
+/* A void hook's program returns nothing, or, where it answers for a control group, 1. */
+static int check_hook_return(struct verifier *v) {
+	bool cgroup = v->in->expected_attach_type == BPF_LSM_CGROUP, is_void = !v->target.proto->type;
+	struct return_range range = {.min = is_void, .max = 1};
+	int err;
+	if (!cgroup && !hook_return_range(v, &range))
+		return 0;
+	err = check_reg_read(v, BPF_REG_0);
+	if (!err)
+		err = enforce_return(v, range);
+	if (err && cgroup && is_void && cur_regs(v)[BPF_REG_0].type == SCALAR_VALUE)
+		vlog(v, "Note, BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!\n");
+	return err;
+}
+
 int check_program_return(struct verifier *v) {
 	const struct reg *r = &cur_regs(v)[BPF_REG_0];
 	const struct abi_return *want;
-	struct return_range range;
 	char name[TYPE_NAME_MAX];
 	bool subprog = cur_frame(v)->subprog;
 	int err;
 	want = subprog ? NULL : abi_return(v->abi, v->in->prog_type, v->in->expected_attach_type);
+	if (!subprog && v->in->prog_type == BPF_PROG_TYPE_LSM)
+		return check_hook_return(v);
 	err = check_reg_read(v, BPF_REG_0);
 	if (err)
 		return err;
@@ -298,17 +331,7 @@ int check_program_return(struct verifier *v) {
 		                   reg_type_name(r->type, name));
 	if (!want || (want->min == INT32_MIN && want->max == INT32_MAX))
 		return 0;
-	if (r->type != SCALAR_VALUE) {
-		say(v, "type", "%s", reg_type_name(r->type, name));
-		return refuse(v, RETURN_NOT_SCALAR, -EINVAL, name);
-	}
-	err = mark_precise(v, BPF_REG_0);
-	if (err)
-		return err;
-	range = (struct return_range){.min = (s32)want->min, .max = (s32)want->max};
-	if (r->s.r.smin < want->min || r->s.r.smax > want->max)
-		return refuse_return(v, r, range, "At program exit", false);
-	return 0;
+	return enforce_return(v, (struct return_range){.min = (s32)want->min, .max = (s32)want->max});
 }
 
 int step_exit(struct verifier *v, bool *finished) {

@@ -310,25 +310,6 @@ static int check_rights(struct verifier *v) {
 	return 0;
 }
 
-/* Does the program's type fit what it is to be attached to? */
-static int check_attach(struct verifier *v) {
-	const struct abi_prog_type *t = v->type;
-	u32 attach = v->in->expected_attach_type;
-	say(v, "prog", "%s", t->name);
-	if (!v->sleepable && t->flags & PROG_SLEEPABLE_ALWAYS)
-		return refuse(v, SYSCALL_SLEEPABLE, -EINVAL);
-	if (v->sleepable && (!(t->flags & PROG_SLEEPABLE) ||
-	                     (t->sleepable_attach && (attach >= 64 || !(t->sleepable_attach >> attach & 1)))))
-		return refuse(v, NOT_SLEEPABLE_TYPE, -EINVAL);
-	say(v, "why", "no target was given");
-	if (t->flags & PROG_NEEDS_BTF && !v->in->attach_btf_id)
-		return refuse_text(v, ATTACH_TARGET, -EINVAL, "Tracing programs must provide btf_id");
-	v->values_n = 0;
-	if (t->ctx == CTX_BTF_ARGS && attach != BPF_TRACE_RAW_TP)
-		return refuse_not_yet(v, "the arguments of what it is attached to");
-	return 0;
-}
-
 static int check_input(struct verifier *v) {
 	const struct verify_input *in = v->in;
 	v->type = abi_prog_type(v->abi, in->prog_type);
