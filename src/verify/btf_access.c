@@ -82,21 +82,38 @@ static u32 loaded_flags(const struct verifier *v, const struct reg *base, const 
 
 /* == Refusals == */
 
-static int refuse_member(struct verifier *v, const struct btf *btf, const struct btf_access *hit, u32 size) {
-	const char *name = btf_name_of(btf, hit->struct_id);
+enum { MEMBER_TEXT = 400 };
+
+/* Why btf_walk found nothing, in the kernel's words; the row of diag.def. */
+static u32 member_error(const struct btf *btf, const struct btf_access *hit, u32 size, char text[MEMBER_TEXT]) {
+	const char *name = btf_shown_name(btf, hit->struct_id);
 	ASSERT(hit->struct_id);
-	say(v, "name", "%s", name);
+	if (hit->beyond) {
+		snprintf(text, MEMBER_TEXT, DIAG_WORDING_BTF_ACCESS, name, hit->off, size);
+		return DIAG_BTF_ACCESS;
+	}
+	if (!hit->name) {
+		snprintf(text, MEMBER_TEXT, DIAG_WORDING_BTF_NO_FIELD, name, (s32)hit->off);
+		return DIAG_BTF_NO_FIELD;
+	}
+	if (btf_kind(btf_type(btf, hit->type_id)) == BTF_KIND_PTR) {
+		snprintf(text, MEMBER_TEXT, DIAG_WORDING_BTF_HALF_POINTER, hit->name, hit->member_off, name, hit->off, size);
+		return DIAG_BTF_HALF_POINTER;
+	}
+	snprintf(text, MEMBER_TEXT, DIAG_WORDING_BTF_MEMBER_END, hit->name, hit->member_end, name, hit->off, size);
+	return DIAG_BTF_MEMBER_END;
+}
+
+static int refuse_member(struct verifier *v, const struct btf *btf, const struct btf_access *hit, u32 size) {
+	char text[MEMBER_TEXT];
+	u32 diag = member_error(btf, hit, size, text);
+	say(v, "name", "%s", btf_shown_name(btf, hit->struct_id));
 	say(v, "off", "%u", hit->off);
 	say(v, "size", "%u", size);
 	say(v, "limit", "%lld", (long long)btf_size(btf, hit->struct_id));
-	if (hit->beyond)
-		return refuse(v, BTF_ACCESS, -EACCES, name, hit->off, size);
-	if (!hit->name)
-		return refuse(v, BTF_NO_FIELD, -EINVAL, name, (s32)hit->off);
-	say(v, "field", "%s", hit->name);
-	if (btf_kind(btf_type(btf, hit->type_id)) == BTF_KIND_PTR)
-		return refuse(v, BTF_HALF_POINTER, -EACCES, hit->name, hit->member_off, name, hit->off, size);
-	return refuse(v, BTF_MEMBER_END, -EACCES, hit->name, hit->member_end, name, hit->off, size);
+	if (hit->name)
+		say(v, "field", "%s", hit->name);
+	return refuse_as(v, diag, diag == DIAG_BTF_NO_FIELD ? -EINVAL : -EACCES, "%s", text);
 }
 
 /* Why a BTF pointer cannot be followed at all. */
@@ -189,20 +206,26 @@ int check_map_pointer(struct verifier *v, u32 regno, s32 off, u32 size, bool wri
 }
 
 /* Is there an object of that type at off inside this one? struct tcp_sock begins with a struct sock_common. */
-bool btf_object_at(const struct btf *btf, u32 id, s32 off, const char *want, bool itself) {
+bool btf_object_at(struct verifier *v, const struct btf *btf, u32 id, s32 off, const char *want, bool itself) {
 	struct btf_access hit;
+	char text[MEMBER_TEXT];
 	u32 at = (u32)off;
+	int err = 0;
 	const struct btf_type *t = btf_type(btf, btf_skip_modifiers(btf, id));
 	ASSERT(t);
 	if (off < 0)
 		return false;
 	if (!off && btf_kind(t) == BTF_KIND_STRUCT && !strcmp(btf_name(btf, t), want))
 		return true;
-	while (!itself && !btf_walk(btf, id, at, 1, &hit) && hit.kind == BTF_WALK_STRUCT) {
+	while (!itself && !(err = btf_walk(btf, id, at, 1, &hit)) && hit.kind == BTF_WALK_STRUCT) {
 		t = btf_type(btf, hit.type_id);
 		if (btf_kind(t) == BTF_KIND_STRUCT && !strcmp(btf_name(btf, t), want))
 			return true;
 		id = hit.type_id, at = 0;
+	}
+	if (err && logging(v)) {
+		member_error(btf, &hit, 1, text);
+		vlog(v, "%s\n", text);
 	}
 	return false;
 }

@@ -78,9 +78,9 @@ static int refuse_type(struct verifier *v, u32 regno, u32 kind, const struct hel
 	return refuse(v, ARG_TYPE, -EACCES, regno, have, list);
 }
 
-static int check_btf_type(struct verifier *v, u32 regno, u32 arg, const struct helper_call *call) {
+static int check_btf_type(struct verifier *v, u32 regno, u32 arg, const char *want, const struct helper_call *call) {
 	const struct reg *r = &cur_regs(v)[regno];
-	const char *want = call->helper ? call->helper->btf[regno - 1] : NULL;
+	bool itself = arg & OBJ_RELEASE && call->helper->id != BPF_FUNC_sk_release;
 	const char *have = btf_name_of(r->btf, r->btf_id);
 	if (accepts[base_type(arg)] == mem_types) {
 		char name[TYPE_NAME_MAX];
@@ -96,7 +96,7 @@ static int check_btf_type(struct verifier *v, u32 regno, u32 arg, const struct h
 	}
 	if (!want)
 		want = "sock_common";
-	if (!btf_object_at(r->btf, r->btf_id, r->off, want, arg & OBJ_RELEASE && call->helper->id != BPF_FUNC_sk_release)) {
+	if (!btf_object_at(v, r->btf, r->btf_id, r->off, want, itself)) {
 		say_arg(v, regno, call);
 		say(v, "expected", "%s", want);
 		return refuse(v, ARG_BTF_TYPE, -EACCES, regno, have, want);
@@ -104,7 +104,7 @@ static int check_btf_type(struct verifier *v, u32 regno, u32 arg, const struct h
 	return 0;
 }
 
-static int check_type(struct verifier *v, u32 regno, u32 arg, const struct helper_call *call) {
+int check_arg_type(struct verifier *v, u32 regno, u32 arg, const char *want, const struct helper_call *call) {
 	u32 type = cur_regs(v)[regno].type, kind = base_type(arg);
 	const u32 *types = accepts[kind];
 	if (!types)
@@ -117,12 +117,12 @@ static int check_type(struct verifier *v, u32 regno, u32 arg, const struct helpe
 		type &= ~(u32)DYNPTR_TYPE_FLAG_MASK;
 	for (u32 i = 0; i < ACCEPTS_MAX && types[i] != NOT_INIT; i++)
 		if (type == types[i])
-			return base_type(type) == PTR_TO_BTF_ID ? check_btf_type(v, regno, arg, call) : 0;
+			return base_type(type) == PTR_TO_BTF_ID ? check_btf_type(v, regno, arg, want, call) : 0;
 	return refuse_type(v, regno, kind, call);
 }
 
 /* Which pointers may have moved from where they were given. */
-static int check_offset(struct verifier *v, u32 regno, u32 arg) {
+int check_arg_offset(struct verifier *v, u32 regno, u32 arg) {
 	const struct reg *r = &cur_regs(v)[regno];
 	if (arg & OBJ_RELEASE) {
 		if (!r->off)
@@ -396,9 +396,9 @@ static int check_arg(struct verifier *v, u32 i, struct helper_call *call) {
 	if (reg_is_zero(r) && arg & PTR_MAYBE_NULL) {
 		err = mark_precise(v, (s32)regno);
 	} else {
-		err = check_type(v, regno, arg, call);
+		err = check_arg_type(v, regno, arg, call->helper->btf[i], call);
 		if (!err)
-			err = check_offset(v, regno, arg);
+			err = check_arg_offset(v, regno, arg);
 	}
 	if (!err)
 		err = check_reference_arg(v, regno, arg, call);

@@ -1,9 +1,7 @@
-/* What the program's BTF says of it: which function is which, source lines, prototypes of global functions.
+/* What the program's BTF says of it: which function is which, source lines. Prototypes are global_args.c's.
  *
  *   func_info[i]   function i starts at insn_off and has type type_id          → subprog.name, .global, .type_id
  *   line_info[]    from insn_off on the source line is line_off in the file    → v->lines, for the log and diagnostics
- *   prototype      of a global function: integer arguments are any number, pointers to the program's context are it, other
- *                  pointers may be NULL or point to memory of their type's size (tags: ctx, nonnull)
  *
  * The records come from the loader and are checked as strictly as the kernel does; what is used later was checked here,
  * so nobody checks again. Kinds of arguments that are not understood are refused when the function is called. */
@@ -32,7 +30,7 @@ static int check_abnormal_return(struct verifier *v) {
 	return 0;
 }
 
-static bool returns_int(const struct btf *btf, const struct btf_type *func) {
+bool returns_int(const struct btf *btf, const struct btf_type *func) {
 	const struct btf_type *proto = btf_type(btf, func->type), *t = btf_skip_type(btf, proto->type);
 	u32 kind = t ? BTF_INFO_KIND(t->info) : BTF_KIND_UNKN;
 	return kind == BTF_KIND_INT || kind == BTF_KIND_ENUM || kind == BTF_KIND_ENUM64;
@@ -145,87 +143,5 @@ int check_btf_line(struct verifier *v) {
 	v->values_n = 0;
 	v->lines = lines;
 	v->lines_n = in->line_info_n;
-	return 0;
-}
-
-/* == Prototypes of global functions == */
-
-enum { TAG_CTX = 1, TAG_NONNULL = 2, TAG_OTHER = 4 };
-
-static u32 argument_tags(const struct btf *btf, u32 func, u32 arg) {
-	const char *tag;
-	u32 tags = 0;
-	for (u32 id = 0; (id = btf_decl_tag_next(btf, func, (s32)arg, "arg:", id, &tag));)
-		tags |= !strcmp(tag, "ctx") ? TAG_CTX : !strcmp(tag, "nonnull") ? TAG_NONNULL : TAG_OTHER;
-	return tags;
-}
-
-/* Is it a pointer to this program type's context? */
-static bool is_context(const struct verifier *v, const struct btf *btf, u32 pointee) {
-	const struct btf_type *t = btf_skip_type(btf, pointee);
-	u32 kind = t ? BTF_INFO_KIND(t->info) : 0;
-	if (!v->ctx || (kind != BTF_KIND_STRUCT && kind != BTF_KIND_FWD && kind != BTF_KIND_UNION))
-		return false;
-	return !strcmp(btf_name(btf, t), v->ctx->name);
-}
-
-static int prepare_arg(struct verifier *v, const struct btf *btf, struct subprog *sub, u32 i, u32 type) {
-	u32 tags = argument_tags(btf, sub->type_id, i), id = btf_skip_modifiers(btf, type), kind;
-	const struct btf_type *t = btf_type(btf, id);
-	s64 size;
-	kind = BTF_INFO_KIND(t->info);
-	if (tags & TAG_OTHER)
-		return refuse_not_yet(v, "tags of a global function's argument");
-	if (kind == BTF_KIND_INT || kind == BTF_KIND_ENUM || kind == BTF_KIND_ENUM64) {
-		if (tags)
-			return refuse_text(v, GLOBAL_ARGS, -EINVAL, "arg#%d has pointer tag, but is not a pointer type", i);
-		sub->args[i].type = ARG_ANYTHING;
-		return 0;
-	}
-	if (kind != BTF_KIND_PTR)
-		return refuse_text(v, GLOBAL_ARGS, -EINVAL, "Arg#%d type %s in %s() is not supported yet.", i, btf_kind_name(kind),
-		                   sub->name);
-	if (tags & TAG_CTX || is_context(v, btf, t->type)) {
-		sub->args[i].type = ARG_PTR_TO_CTX;
-		return 0;
-	}
-	id = btf_skip_modifiers(btf, t->type);
-	size = btf_size(btf, id);
-	if (size < 0 || size > INT32_MAX)
-		return refuse_text(v, GLOBAL_ARGS, -EINVAL, "arg#%d reference type('%s %s') size cannot be determined: %ld", i,
-		                   btf_kind_name(BTF_INFO_KIND(btf_type(btf, id)->info)), btf_name_of(btf, id), (long)size);
-	sub->args[i].type = ARG_PTR_TO_MEM | (tags & TAG_NONNULL ? 0 : PTR_MAYBE_NULL);
-	sub->args[i].mem_size = (u32)size;
-	return 0;
-}
-
-/* The contract of a global function: what its caller promises and it may rely on. */
-int prepare_subprog_args(struct verifier *v, u32 subprog) {
-	struct subprog *sub = &v->subprogs[subprog];
-	const struct btf *btf = v->in->btf;
-	const struct btf_type *func, *proto;
-	const struct btf_param *params;
-	if (sub->args_known)
-		return 0;
-	say(v, "name", "%s", sub->name);
-	if (!sub->type_id)
-		return refuse_text(v, GLOBAL_ARGS, -EFAULT, "Global functions need valid BTF");
-	func = btf_type(btf, sub->type_id);
-	proto = btf_type(btf, func->type);
-	params = (const struct btf_param *)(proto + 1);
-	sub->args_n = BTF_INFO_VLEN(proto->info);
-	if (sub->args_n > 5)
-		return refuse_text(v, GLOBAL_ARGS, -EINVAL, "Global function %s() with %d > %d args. Buggy compiler.", sub->name,
-		                   sub->args_n, 5);
-	if (!returns_int(btf, func))
-		return refuse_text(v, GLOBAL_ARGS, -EINVAL,
-		                   "Global function %s() doesn't return scalar. Only those are supported.", sub->name);
-	for (u32 i = 0; i < sub->args_n; i++) {
-		int err = prepare_arg(v, btf, sub, i, params[i].type);
-		if (err)
-			return err;
-	}
-	sub->args_known = true;
-	v->values_n = 0;
 	return 0;
 }

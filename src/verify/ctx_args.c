@@ -24,12 +24,6 @@ static u32 parameter_at(const struct btf *btf, const struct btf_type *proto, u32
 	return n + 1;
 }
 
-/* As the kernel's log has it. */
-static const char *shown_name(const struct btf *btf, const struct btf_type *t) {
-	const char *name = btf_name(btf, t);
-	return *name ? name : "(anon)";
-}
-
 static bool args_are_trusted(const struct verifier *v) {
 	u32 attach = v->in->expected_attach_type;
 	if (v->in->prog_type == BPF_PROG_TYPE_LSM)
@@ -135,7 +129,7 @@ static int load_object(struct verifier *v, u32 arg, const struct btf_param *para
 		type |= !strcmp(name, "user") ? MEM_USER : !strcmp(name, "percpu") ? MEM_PERCPU : 0;
 	}
 	vlog(v, "func '%s' arg%d has btf_id %d type %s '%s'\n", v->target.name, arg, id, btf_kind_name(btf_kind(t)),
-	     shown_name(btf, t));
+	     btf_shown_name(btf, id));
 	if (param && may_be_error(v, arg)) {
 		vlog(v, "marking pointer arg%d as scalar as it may encode error", arg);
 		reg_set_unknown(to);
@@ -170,7 +164,7 @@ int load_argument(struct verifier *v, s32 off, u32 size, struct reg *to) {
 	if (is_small_int(t) || btf_is_any_enum(t) || btf_is_composite(t))
 		return load_number(v, arg == n, to);
 	if (btf_kind(t) != BTF_KIND_PTR) {
-		vlog(v, "func '%s' arg%d '%s' has type %s. Only pointer access is allowed\n", target->name, arg, shown_name(btf, t),
+		vlog(v, "func '%s' arg%d '%s' has type %s. Only pointer access is allowed\n", target->name, arg, btf_name(btf, t),
 		     btf_kind_name(btf_kind(t)));
 		return -EACCES;
 	}

@@ -3,7 +3,7 @@
  *
  *   verifier.c     the order of the passes, the main loop
  *   check_cfg.c    subprograms, control flow, strongly connected components, prune points     before the walk
- *   check_btf.c    function and line records of the program
+ *   check_btf.c    function and line records of the program;   global_args.c   contracts of global functions
  *   resolve.c      64-bit immediates: maps, callbacks
  *   liveness.c     registers (before the walk) and stack slots (during it)
  *   attach_target.c   what the program is attached to by BTF
@@ -104,10 +104,10 @@ struct subprog {
 	bool back_edge;             /* some jump goes to itself or backwards */
 	bool has_tail_call, has_ld_abs, is_callback, is_async_callback, tail_call_reachable;
 	bool changes_pkt_data, might_sleep;
-	bool args_known;
+	bool args_known, args_unreliable;
 	u32 args_n;
 	struct subprog_arg {
-		u32 type, mem_size;
+		u32 type, mem_size, btf_id;
 	} args[5];
 };
 
@@ -258,7 +258,13 @@ int subprog_at(const struct verifier *v, u32 start); /* index, or -1 */
 /* check_btf.c */
 int check_btf_func(struct verifier *v);
 int check_btf_line(struct verifier *v);
+bool returns_int(const struct btf *btf, const struct btf_type *func);
+
+/* global_args.c */
 int prepare_subprog_args(struct verifier *v, u32 subprog);
+int check_global_args(struct verifier *v, u32 subprog);
+void log_static_args(struct verifier *v, u32 subprog);
+int set_global_args(struct verifier *v, u32 subprog);
 
 /* resolve.c */
 int resolve_immediates(struct verifier *v);
@@ -327,7 +333,7 @@ int check_btf_pointer(struct verifier *v, u32 regno, s32 off, u32 size, bool wri
 int check_map_pointer(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 value);
 int check_buffer(struct verifier *v, u32 regno, s32 off, s32 size, bool write);
 /* itself: the object as a whole, not one inside it. */
-bool btf_object_at(const struct btf *btf, u32 id, s32 off, const char *want, bool itself);
+bool btf_object_at(struct verifier *v, const struct btf *btf, u32 id, s32 off, const char *want, bool itself);
 
 /* attach_target.c */
 int check_attach(struct verifier *v);
@@ -362,6 +368,9 @@ struct helper_call {
 	u32 ret_btf_id;
 };
 int check_helper_args(struct verifier *v, struct helper_call *call);
+/* Does the register hold what an argument of that kind wants? want: name of the structure, NULL none. */
+int check_arg_type(struct verifier *v, u32 regno, u32 arg, const char *want, const struct helper_call *call);
+int check_arg_offset(struct verifier *v, u32 regno, u32 arg);
 int set_helper_result(struct verifier *v, struct helper_call *call);
 int check_helper_mem(struct verifier *v, u32 regno, s32 size, bool write, bool zero_ok, struct helper_call *call);
 int check_mem_size_pair(struct verifier *v, u32 size_reg, bool write, bool zero_ok, struct helper_call *call);
@@ -437,6 +446,11 @@ static inline int check_reg_write(struct verifier *v, u32 reg) {
 static inline struct frame *frame_of(const struct verifier *v, const struct reg *stack_ptr) {
 	ASSERT(stack_ptr->frameno <= v->cur->curframe);
 	return v->cur->frames[stack_ptr->frameno];
+}
+/* As the kernel's messages have it. */
+static inline const char *btf_shown_name(const struct btf *btf, u32 id) {
+	const char *name = btf_name_of(btf, id);
+	return *name ? name : "(anon)";
 }
 static inline bool is_callback_call(const struct verifier *v, u32 insn) {
 	return v->aux[insn].flags & AUX_CALLBACK;

@@ -1,7 +1,7 @@
 /* The program's own functions: called, used as callbacks, left.
  *
  *   static     analysed anew at each call, in a frame of its own; r1 … r5 go in, r0 comes out, r6 … r9 are the caller's
- *   global     verified once by itself against its BTF prototype (check_btf.c); a call only checks the arguments
+ *   global     verified once by itself against its BTF prototype (global_args.c); a call only checks the arguments
  *   callback   entered from a helper: the walk goes both ways, into the callback and on behind the call. When it
  *              returns, the walk is at the call again, one iteration deeper, until a state repeats (states.c).
  *
@@ -40,55 +40,6 @@ static int push_frame(struct verifier *v, struct state *s, u32 subprog, s32 call
 
 /* == Calls == */
 
-static int check_mem_arg(struct verifier *v, u32 regno, u32 size) {
-	struct reg *r = &cur_regs(v)[regno], was = *r;
-	int err;
-	if (reg_is_zero(r))
-		return 0;
-	if (r->type & PTR_MAYBE_NULL) /* if there is memory, is it enough? */
-		mark_known_not_null(v, r);
-	err = check_helper_mem(v, regno, (s32)size, false, true, NULL);
-	if (!err)
-		err = check_helper_mem(v, regno, (s32)size, true, true, NULL);
-	if (was.type & PTR_MAYBE_NULL)
-		*r = was;
-	return err;
-}
-
-static int check_global_arg(struct verifier *v, const struct subprog_arg *arg, u32 i) {
-	u32 regno = i + 1;
-	struct reg *r = &cur_regs(v)[regno];
-	int err;
-	say_reg(v, regno);
-	if (arg->type == ARG_ANYTHING)
-		return r->type == SCALAR_VALUE ? 0 : refuse(v, NOT_A_SCALAR, -EINVAL, regno);
-	if (arg->type == ARG_PTR_TO_CTX) {
-		err = check_fixed_offset(v, r, regno, false);
-		if (err)
-			return err;
-		return r->type == PTR_TO_CTX ? 0 : refuse_text(v, ARG_TYPE, -EINVAL, "arg#%d expects pointer to ctx", i);
-	}
-	if (base_type(arg->type) != ARG_PTR_TO_MEM)
-		return refuse_not_yet(v, "an argument of a global function of this kind");
-	v->values_n = 0;
-	if (check_mem_arg(v, regno, arg->mem_size))
-		return -EINVAL;
-	if (!(arg->type & PTR_MAYBE_NULL) && (r->type & PTR_MAYBE_NULL || reg_is_zero(r)))
-		return refuse_text(v, ARG_MAYBE_NULL, -EINVAL, "arg#%d is expected to be non-NULL", i);
-	return 0;
-}
-
-static int check_global_args(struct verifier *v, u32 subprog) {
-	struct subprog *sub = &v->subprogs[subprog];
-	int err = prepare_subprog_args(v, subprog);
-	for (u32 i = 0; !err && i < sub->args_n; i++) {
-		err = check_reg_read(v, i + 1);
-		if (!err)
-			err = check_global_arg(v, &sub->args[i], i);
-	}
-	return err;
-}
-
 static int step_global_call(struct verifier *v, u32 subprog) {
 	struct subprog *sub = &v->subprogs[subprog];
 	int err;
@@ -122,6 +73,7 @@ int step_local_call(struct verifier *v, const struct bpf_insn *insn) {
 	ASSERT(subprog >= 0);
 	if (v->subprogs[subprog].global)
 		return step_global_call(v, (u32)subprog);
+	log_static_args(v, (u32)subprog);
 	err = push_frame(v, v->cur, (u32)subprog, (s32)v->at, &callee);
 	if (err)
 		return err;

@@ -207,38 +207,17 @@ static int walk(struct verifier *v) {
 
 static int set_arguments(struct verifier *v, u32 subprog) {
 	struct subprog *sub = &v->subprogs[subprog];
-	struct reg *regs = cur_regs(v);
-	int err;
 	if (!subprog) { /* its BTF may say what it wants; the log tells, the context comes */
 		v->tolerant = true;
 		if (v->in->func_info_n)
 			prepare_subprog_args(v, 0);
 		v->tolerant = false;
 		v->values_n = 0;
-		reg_set_pointer(&regs[BPF_REG_1], PTR_TO_CTX);
+		reg_set_pointer(&cur_regs(v)[BPF_REG_1], PTR_TO_CTX);
 		return 0;
 	}
 	vlog(v, "Validating %s() func#%d...\n", sub->name, subprog);
-	err = prepare_subprog_args(v, subprog);
-	for (u32 i = 0; i < sub->args_n && !err; i++) {
-		struct reg *r = &regs[i + 1];
-		switch (base_type(sub->args[i].type)) {
-		case ARG_PTR_TO_CTX:
-			reg_set_pointer(r, PTR_TO_CTX);
-			break;
-		case ARG_ANYTHING:
-			reg_set_unknown(r);
-			break;
-		case ARG_PTR_TO_MEM:
-			reg_set_pointer(r, PTR_TO_MEM | (sub->args[i].type & PTR_MAYBE_NULL));
-			r->mem_size = sub->args[i].mem_size;
-			r->id = ++v->id_gen;
-			break;
-		default:
-			err = refuse_not_yet(v, "an argument of a global function of this kind");
-		}
-	}
-	return err;
+	return set_global_args(v, subprog);
 }
 
 /* All paths of one function that is entered from outside. */
