@@ -393,8 +393,8 @@ static int check_arg(struct verifier *v, u32 i, struct helper_call *call) {
 		if (err)
 			return err;
 	}
-	if (reg_is_zero(r) && arg & PTR_MAYBE_NULL) {
-		err = mark_precise(v, (s32)regno);
+	if (reg_is_zero(r) && arg & PTR_MAYBE_NULL) { /* no other number will do; what only callbacks get is checked there */
+		err = base_type(arg) == ARG_PTR_TO_STACK ? 0 : mark_precise(v, (s32)regno);
 	} else {
 		err = check_arg_type(v, regno, arg, call->helper->btf[i], call);
 		if (!err)

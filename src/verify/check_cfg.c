@@ -347,7 +347,7 @@ int find_loops(struct verifier *v) {
 
 /* As where programs are compiled: a function that uses no stack has a frame of no size. */
 static u32 frame_size(const struct subprog *sub) {
-	return (u32)round_up(sub->stack, 16);
+	return (u32)round_up(sub->depth, 16);
 }
 
 struct chain {

@@ -10,6 +10,7 @@
  *   step_*.c       one instruction on one state
  *   mem.c stack.c btf_access.c ctx_access.c ctx_args.c   what memory it may touch
  *   states.c       checkpoints, pruning, loops;   backtrack.c   which scalars had to be exact
+ *   fastcall.c     frames without the registers that are saved around inlined calls
  *   fixup.c        rewriting and facts, after the walk
  *   log.c explain.c   the kernel's log; a sentence for people
  *   oracle.c       recording of states for the interpreter's checks
@@ -77,7 +78,7 @@ struct insn_aux { /* small: there is one for each instruction */
 	u32 ptr_type; /* of the base of a memory access, NOT_INIT before it was seen */
 	u32 scc;      /* loop it belongs to, 0 none */
 	u8 kind;      /* enum ptr_kind of all accesses so far */
-	u8 taken;     /* conditional jump: bit 0 fell through, bit 1 jumped, on some path */
+	u8 taken;     /* conditional jump: bit 0 fell through, bit 1 jumped, on some path; bpf_loop: had flags, on some */
 	u16 callback; /* subprogram + 1 */
 	u32 ctx_size; /* context access: size in bytes; 0 none */
 	union {
@@ -98,12 +99,15 @@ struct subprog {
 	u32 calls, calls_end;       /* of functions, made or named in it: in v->calls */
 	u32 postorder_n;            /* in v->postorder, from start on */
 	u32 stack;                  /* bytes used */
+	u32 depth;                  /* bytes that count, after the walk */
+	s32 fastcall_off;           /* fastcall.c: below it only registers are saved; 0 none */
 	u32 type_id;                /* BTF function, 0 none */
 	const char *name;           /* "" without BTF */
 	bool global, called, verified;
 	bool back_edge;             /* some jump goes to itself or backwards */
 	bool has_tail_call, has_ld_abs, is_callback, is_async_callback, tail_call_reachable;
 	bool changes_pkt_data, might_sleep;
+	bool fastcall_inlined, fastcall_kept;
 	bool args_known, args_unreliable;
 	u32 args_n;
 	struct subprog_arg {
@@ -162,6 +166,7 @@ struct verifier {
 	struct bpf_insn *insns; /* a copy */
 	u32 n;
 	struct insn_aux *aux;
+	u8 *fastcall;           /* by instruction, NULL: none */
 	struct subprog *subprogs;
 	u32 subprogs_n;
 	u32 *postorder;         /* of functions with loops; the others are in order as they are, backwards */
@@ -196,7 +201,7 @@ struct verifier {
 	struct reg fake[2];     /* operands that are no registers */
 	u32 max_ctx_off, max_pkt_off, max_depth;
 	u32 ctx_words; /* as in struct xlated */
-	bool seen_direct_write, tail_call_reachable, reads_map_fields;
+	bool seen_direct_write, tail_call_reachable, reads_map_fields, depths_known;
 	bool recording; /* the second walk of oracle.c: nothing is forgotten, states end only inside others in full */
 
 	struct diag_value values[12]; /* for the sentence of a refusal */
@@ -295,6 +300,12 @@ int mark_precise_batch(struct verifier *v, struct state *from, bool *changed);
 int record_step(struct verifier *v, u32 flags, u64 linked);
 void forget_precision(struct state *s);
 void all_precise(struct verifier *v, struct state *s);
+
+/* fastcall.c */
+int find_fastcalls(struct verifier *v);
+void fastcall_access(struct verifier *v, const struct frame *f, s32 off);
+int count_stack(struct verifier *v);
+int count_inlined_loops(struct verifier *v);
 
 /* stack.c */
 int check_stack_bounds(struct verifier *v, u32 regno, s32 off, s32 size, bool write);

@@ -241,7 +241,7 @@ static void log_reg_attributes(struct verifier *v, const struct reg *r) {
 		LOG_NEXT("non_own_ref");
 	if (base == CONST_PTR_TO_MAP || base == PTR_TO_MAP_VALUE || base == PTR_TO_MAP_KEY) {
 		const struct map_facts *map = r->map->facts;
-		if (map->name[0])
+		if (map->name[0] && r->map->index != NO_MAP) /* what stands for inner maps has no name */
 			LOG_NEXT("map=%.16s", map->name);
 		LOG_NEXT("ks=%d,vs=%d", map->key_size, map->value_size);
 	}

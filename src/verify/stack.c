@@ -181,6 +181,8 @@ int stack_write(struct verifier *v, u32 regno, s32 off, u32 size, s32 value) {
 	struct frame *f = frame_of(v, r);
 	ASSERT(r->type == PTR_TO_STACK);
 	ASSERT(is_power_of_two(size) && size <= 8);
+	if (unlikely(v->fastcall != NULL))
+		fastcall_access(v, f, off + (s32)r->s.r.smin);
 	if (scalar_is_const(&r->s))
 		return write_fixed(v, f, off + (s32)r->s.var.value, size, value);
 	return write_variable(v, f, r, off, size, value);
@@ -287,6 +289,8 @@ int stack_read(struct verifier *v, u32 regno, s32 off, u32 size, s32 to) {
 	int err;
 	ASSERT(r->type == PTR_TO_STACK);
 	ASSERT(is_power_of_two(size) && size <= 8);
+	if (unlikely(v->fastcall != NULL))
+		fastcall_access(v, f, off + (s32)r->s.r.smin);
 	if (scalar_is_const(&r->s))
 		return read_fixed(v, f, off + (s32)r->s.var.value, size, to);
 	if (to < 0)

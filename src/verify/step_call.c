@@ -330,6 +330,7 @@ static int check_tail_call(struct verifier *v) {
 static int step_loop(struct verifier *v, struct helper_call *call) {
 	const struct reg *count = &cur_regs(v)[BPF_REG_1], *flags = &cur_regs(v)[BPF_REG_4];
 	int err = reg_is_zero(flags) ? mark_precise(v, BPF_REG_4) : 0; /* it could be inlined then */
+	v->aux[v->at].taken |= !reg_is_zero(flags);
 	if (!err)
 		err = mark_precise(v, BPF_REG_1);
 	if (err)
@@ -353,7 +354,7 @@ static int special_call(struct verifier *v, struct helper_call *call) {
 	case BPF_FUNC_get_local_storage:
 		if (!reg_is_zero(&cur_regs(v)[BPF_REG_2]))
 			return refuse_text(v, NOT_A_CONSTANT, -EINVAL, "get_local_storage() doesn't support non-zero flags");
-		return mark_precise(v, BPF_REG_2);
+		return 0;
 	case BPF_FUNC_snprintf:
 	case BPF_FUNC_dynptr_from_mem:
 	case BPF_FUNC_dynptr_data:

@@ -328,8 +328,8 @@ static int allocate(struct verifier *v) {
 static int passes(struct verifier *v) {
 	static int (*const in_order[])(struct verifier *) = {
 	    check_input, allocate,     check_subprogs, check_btf_func,  check_btf_line,      resolve_immediates,
-	    check_cfg,   check_attach, find_loops,     stack_live_init, find_live_registers, walk_all,
-	    check_max_stack_depth, fixup};
+	    check_cfg,   check_attach, find_fastcalls, find_loops,      stack_live_init,     find_live_registers,
+	    walk_all,    count_stack,  check_max_stack_depth, count_inlined_loops, fixup};
 	for (u32 i = 0; i < ARRAY_SIZE(in_order); i++) {
 		int err = in_order[i](v);
 		if (err)
@@ -347,7 +347,7 @@ static void fill_stats(struct verifier *v) {
 	s->subprogs_n = v->subprogs_n;
 	s->time_ns = now_ns() - v->clock_start;
 	for (u32 i = 0; i < v->subprogs_n; i++)
-		s->stack_depth[i] = v->subprogs[i].stack;
+		s->stack_depth[i] = v->depths_known ? v->subprogs[i].depth : v->subprogs[i].stack;
 }
 
 static void log_stats(struct verifier *v) {
@@ -355,7 +355,7 @@ static void log_stats(struct verifier *v) {
 		vlog(v, "verification time %llu usec\n", (unsigned long long)v->out->stats.time_ns / 1000);
 		vlog(v, "stack depth ");
 		for (u32 i = 0; i < v->subprogs_n; i++)
-			vlog(v, "%s%d", i ? "+" : "", v->subprogs[i].stack);
+			vlog(v, "%s%d", i ? "+" : "", v->out->stats.stack_depth[i]);
 		vlog(v, "\n");
 	}
 	vlog(v, "processed %d insns (limit %d) max_states_per_insn %d total_states %d peak_states %d mark_read %d\n",
