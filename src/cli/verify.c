@@ -1,7 +1,9 @@
 /* skep verify: one line a program, and for a refusal the C line, the reason and what to try. What cannot be judged here is
  * "unknown", and the exit status 2.
  *
- * The verdict does not depend on what the user engine can run: maps of every type exist as facts. */
+ * The verdict does not depend on what the user engine can run: maps of every type exist as facts. Programs that are
+ * attached to functions of a kernel (fentry, LSM, iterators, its tracepoints) are judged by that kernel's types: those of
+ * --btf, else those of the running kernel, where they can be read. */
 #include "abi/diag.h"
 #include "cli/object.h"
 #include "cli/out/out.h"
@@ -12,6 +14,8 @@
 
 struct verdict {
 	struct cli *cli;
+	struct skep_engine *engine, *typed; /* of this file; one whose types are a kernel's, NULL none yet */
+	struct btf *types;                  /* of typed */
 	const char *file, *format;
 	json_t *rows;
 	u32 refused, unjudged;
@@ -51,13 +55,12 @@ static bool judged(const struct verdict *v, int error) {
 }
 
 static void verify_program(struct verdict *v, struct skep_program *p) {
-	struct cli *cli = v->cli;
 	json_decref(v->problem);
 	v->problem = NULL, v->code = 0;
 	v->in_program = true;
-	int error = skep_program__load(p, cli->engine);
+	int error = skep_program__load(p, v->engine);
 	v->in_program = false;
-	const struct engine_verdict *last = engine_last_verdict(cli->engine);
+	const struct engine_verdict *last = error == -ESRCH ? NULL : engine_last_verdict(v->engine); /* it was not asked */
 	struct verify_stats none = {0};
 	const struct verify_stats *s = last ? &last->stats : &none;
 	const char *word = !error ? "success" : judged(v, error) ? "failure" : "unknown";
@@ -72,6 +75,37 @@ static void verify_program(struct verdict *v, struct skep_program *p) {
 	json_array_append_new(v->rows, row);
 	v->refused += *word == 'f', v->unjudged += *word == 'u';
 }
+
+/* == Whose types == */
+
+/* Is it attached to what a kernel has, and skep's own types have not? */
+static bool wants_kernel(const struct skep_program *p, struct skep_engine *own) {
+	const char *name = NULL, *section = skep_program__section(p);
+	char type[160];
+	section += *section == '?';
+	const struct abi_section *s = abi_section(engine_abi(own), section, &name);
+	if (!s || !(s->flags & SECTION_ATTACH_BTF) || !name)
+		return false;
+	snprintf(type, sizeof type, "btf_trace_%s", name);
+	return s->engine != ENGINE_RUNS || !btf_find(engine_kernel_btf(own), type, BTF_KIND_TYPEDEF);
+}
+
+/* The engine that loads the file: skep's own, or one with a kernel's types. Without any the verdict is "unknown". */
+static struct skep_engine *engine_for(struct verdict *v, const struct arguments *a, const struct skep_object *o) {
+	bool wanted = false;
+	for (struct skep_program *p = NULL; !wanted && (p = skep_object__next_program(o, p));)
+		wanted = wants_kernel(p, v->cli->engine);
+	if (!wanted)
+		return v->cli->engine;
+	if (!v->types && !btf_read_file(cli_option(a, "btf"), NULL, 0, NULL, &v->types)) {
+		struct engine_opts opts = {.size = sizeof opts, .backing = BACKING_ANONYMOUS, .kernel_btf = v->types};
+		if (engine_create(&opts, &v->typed))
+			v->typed = NULL;
+	}
+	return v->typed ? v->typed : v->cli->engine;
+}
+
+/* == Verdicts == */
 
 static bool wanted(const struct arguments *a, const char *name) {
 	u32 n = cli_option_count(a, "program");
@@ -92,8 +126,9 @@ static int verify_file(struct verdict *v, const struct arguments *a, const char 
 	struct skep_program *p = NULL;
 	while ((p = skep_object__next_program(object, p)))
 		skep_program__set_autoload(p, false);
+	v->engine = engine_for(v, a, object);
 	u32 before = cli->problems;
-	int error = skep_object__load(object, cli->engine); /* the maps only */
+	int error = skep_object__load(object, v->engine); /* the maps only */
 	if (error)
 		status = cli->problems > before ? EXIT_CANNOT : cli_error(cli, NULL, "%s: %s", path, strerror(-error));
 	while (!status && (p = skep_object__next_program(object, p)))
@@ -151,5 +186,8 @@ int cmd_verify(struct cli *cli, int argc, char **argv) {
 	}
 	json_decref(v.rows);
 	json_decref(v.problem);
+	if (v.typed)
+		engine_destroy(v.typed);
+	btf_put(v.types);
 	return status ? status : v.unjudged ? EXIT_CANNOT : v.refused ? EXIT_NO : EXIT_YES;
 }

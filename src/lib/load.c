@@ -22,7 +22,7 @@ const char *object_target_name(const struct skep_object *o) {
 }
 /* Whose types give ids: not those of --btf, which only say where fields lie. */
 const char *object_ids_name(const struct skep_object *o) {
-	return o->engine ? "skep" : object_target_name(o);
+	return !o->engine ? object_target_name(o) : engine_types_given(o->engine) ? "the kernel's BTF" : "skep";
 }
 s64 object_bpf(struct skep_object *o, u32 cmd, union bpf_attr *attr) {
 	return o->opts.bpf ? o->opts.bpf(o->opts.bpf_owner, cmd, attr, sizeof *attr)

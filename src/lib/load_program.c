@@ -70,7 +70,7 @@ static int find_attach_type(struct skep_program *p, u32 *btf_id) {
 	char hint[200] = "Functions of the kernel are out of reach here; ksyscall/NAME and tracepoint/syscalls/… are not";
 	if (near)
 		snprintf(hint, sizeof hint, "Did you mean «%s»?", near + strlen(prefix));
-	return object_error(o, -ESRCH, near || o->engine ? hint : NULL,
+	return object_error(o, -ESRCH, near || (o->engine && !engine_types_given(o->engine)) ? hint : NULL,
 			    "program «%s»: %s has no «%s» to attach to (section «%s»)", p->name, object_ids_name(o), name,
 			    p->section);
 }

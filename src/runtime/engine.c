@@ -157,6 +157,9 @@ const struct btf *engine_kernel_btf(struct skep_engine *e) {
 	pthread_mutex_unlock(&e->btf_mutex);
 	return btf;
 }
+bool engine_types_given(const struct skep_engine *e) {
+	return e->opts.kernel_btf;
+}
 const struct engine_opts *engine_options(const struct skep_engine *e) {
 	return &e->opts;
 }

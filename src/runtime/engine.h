@@ -86,6 +86,7 @@ const struct skep_abi *engine_abi(const struct skep_engine *e);
 /* The types that attach_btf_id and BTF pointers mean in this engine: what CO-RE should relocate against. NULL: no
  * memory. */
 const struct btf *engine_kernel_btf(struct skep_engine *e);
+bool engine_types_given(const struct skep_engine *e); /* engine_opts.kernel_btf, not skep's own */
 const struct engine_opts *engine_options(const struct skep_engine *e);
 /* The services for runs in this process: what a caller of engine_run puts into run->env (NULL there means this). */
 const struct run_env *engine_env(struct skep_engine *e);

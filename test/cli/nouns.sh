@@ -58,6 +58,19 @@ char LICENSE[] SEC("license") = "GPL";
 C
 out=$($SKEP verify unknown.bpf.c --json 2>/dev/null); is "verify: what it cannot judge is no refusal" 2 $?
 is "verify: verdict of what it cannot judge" "unknown failure unknown" "$(jq -r '[.[].verdict] | join(" ")' <<<"$out")"
+if [ -r /sys/kernel/btf/vmlinux ]; then # programs for the kernel are judged by its types
+	cat >traced.bpf.c <<'C'
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+SEC("fentry/vfs_read") int f(u64 *ctx) { return ctx[2] ? 0 : 0; }
+SEC("lsm/file_open") int g(u64 *ctx) { return 1; }
+SEC("tp_btf/sched_switch") int h(u64 *ctx) { return ctx[9]; }
+char LICENSE[] SEC("license") = "GPL";
+C
+	out=$($SKEP verify traced.bpf.c --json 2>/dev/null); is "verify: programs for the kernel" 1 $?
+	is "verify: verdicts on programs for the kernel" "success failure failure" "$(jq -r '[.[].verdict] | join(" ")' <<<"$out")"
+	like "run: programs for the kernel" "skep has no «vfs_read» to attach to" "$($SKEP run traced.bpf.c --program f -- true 2>&1)"
+fi
 like "disasm --bytes" "b700000000000000 +r0 = 0" "$(printf 'b700000000000000 9500000000000000' | $SKEP disasm --bytes -)"
 for when in always never; do
 	escapes=$($SKEP run $ex/syscall_count.c --color $when -- true 2>&1 | grep -c $'\e')

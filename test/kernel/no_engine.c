@@ -17,3 +17,6 @@ const struct engine_verdict *engine_last_verdict(struct skep_engine *e) {
 const struct btf *engine_kernel_btf(struct skep_engine *e) {
 	return NULL;
 }
+bool engine_types_given(const struct skep_engine *e) {
+	return false;
+}
