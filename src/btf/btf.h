@@ -152,7 +152,8 @@ struct btf_access {
 	u32 off;        /* of the access within struct_id */
 	u32 member;     /* index in struct_id */
 	u32 member_off, member_end; /* bytes in struct_id; in an array the element's start and the array's end */
-	bool in_union;              /* a union of several members was entered: a pointer from it is untrusted */
+	/* a union of several members, or an array of unknown length, was entered: a pointer from there is untrusted */
+	bool in_union;
 	bool beyond;
 	const char *tag;  /* PTR: the type tag (user, rcu, percpu …), or NULL */
 	const char *name; /* of the member, "" when anonymous */

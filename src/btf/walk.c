@@ -57,7 +57,7 @@ again:
 		/* Once: the element of a flexible array may have one of its own, of a type that has one … */
 		int r = entered_flexible ? -EACCES : flexible(btf, &t, &off, out);
 		if (r == 1) {
-			entered_flexible = true;
+			entered_flexible = out->in_union = true;
 			goto again;
 		}
 		out->beyond = r;

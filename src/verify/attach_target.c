@@ -271,11 +271,11 @@ bool target_allows(const struct verifier *v, u32 helper) {
 		return flags & TARGET_SLEEPABLE;
 	case BPF_FUNC_sk_storage_get:
 	case BPF_FUNC_sk_storage_delete:
-		if (lsm || attach == BPF_TRACE_RAW_TP)
+		if (lsm || attach == BPF_TRACE_RAW_TP || attach == BPF_TRACE_ITER)
 			return true;
 		if (attach != BPF_TRACE_FENTRY && attach != BPF_TRACE_FEXIT)
 			return false;
-		return !begins(v->target.name, "bpf_sk_storage", &rest);
+		return !begins(v->target.name, "bpf_sk_storage", &rest); /* it would meet itself */
 	}
 	return true;
 }

@@ -36,6 +36,8 @@ static void say_range(struct verifier *v, const struct scalar *s) {
 
 static const char *type_text(u32 type) {
 	bool null = type & PTR_MAYBE_NULL;
+	if (type & PTR_UNTRUSTED)
+		return base_type(type) == PTR_TO_BTF_ID ? "a kernel object that may be gone" : "an address of anything";
 	switch (base_type(type)) {
 	case NOT_INIT: return "nothing";
 	case SCALAR_VALUE: return "a number";
