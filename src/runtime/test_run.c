@@ -393,7 +393,6 @@ static int test_run(struct call *c, struct object_prog *p) {
 	case BPF_PROG_TYPE_CGROUP_SKB:
 		return run_skb(c, p);
 	case BPF_PROG_TYPE_RAW_TRACEPOINT:
-	case BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE:
 		return run_raw_tp(c, p);
 	case BPF_PROG_TYPE_SYSCALL:
 		return run_syscall(c, p);
