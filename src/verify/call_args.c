@@ -27,6 +27,7 @@ static const u32 ringbuf_types[ACCEPTS_MAX] = {PTR_TO_MEM | MEM_RINGBUF};
 static const u32 func_types[ACCEPTS_MAX] = {PTR_TO_FUNC};
 static const u32 stack_types[ACCEPTS_MAX] = {PTR_TO_STACK};
 static const u32 str_types[ACCEPTS_MAX] = {PTR_TO_MAP_VALUE};
+static const u32 dynptr_types[ACCEPTS_MAX] = {PTR_TO_STACK, CONST_PTR_TO_DYNPTR};
 
 static const u32 *const accepts[__BPF_ARG_TYPE_MAX] = {
     [ARG_PTR_TO_MAP_KEY] = mem_types,
@@ -46,6 +47,7 @@ static const u32 *const accepts[__BPF_ARG_TYPE_MAX] = {
     [ARG_PTR_TO_FUNC] = func_types,
     [ARG_PTR_TO_STACK] = stack_types,
     [ARG_PTR_TO_CONST_STR] = str_types,
+    [ARG_PTR_TO_DYNPTR] = dynptr_types,
 };
 
 static void say_arg(struct verifier *v, u32 regno, const struct helper_call *call) {
@@ -124,6 +126,8 @@ int check_arg_type(struct verifier *v, u32 regno, u32 arg, const char *want, con
 /* Which pointers may have moved from where they were given. */
 int check_arg_offset(struct verifier *v, u32 regno, u32 arg) {
 	const struct reg *r = &cur_regs(v)[regno];
+	if (arg & OBJ_RELEASE && base_type(arg) == ARG_PTR_TO_DYNPTR && r->type == PTR_TO_STACK)
+		return 0; /* what is released is not there, but where the dynptr points */
 	if (arg & OBJ_RELEASE) {
 		if (!r->off)
 			return check_fixed_offset(v, r, regno, false);
@@ -335,6 +339,8 @@ static int check_kind(struct verifier *v, u32 i, u32 arg, struct helper_call *ca
 		return 0;
 	case ARG_PTR_TO_CONST_STR:
 		return check_const_str(v, regno, call);
+	case ARG_PTR_TO_DYNPTR:
+		return check_dynptr_arg(v, regno, arg, 0);
 	case ARG_PTR_TO_CTX:
 	case ARG_PTR_TO_SOCK_COMMON:
 	case ARG_PTR_TO_SOCKET:
@@ -349,7 +355,12 @@ static int check_kind(struct verifier *v, u32 i, u32 arg, struct helper_call *ca
 
 static int check_reference_arg(struct verifier *v, u32 regno, u32 arg, struct helper_call *call) {
 	const struct reg *r = &cur_regs(v)[regno];
-	if (arg & OBJ_RELEASE) {
+	if (arg & OBJ_RELEASE && base_type(arg) == ARG_PTR_TO_DYNPTR) {
+		int err = check_dynptr_release(v, regno);
+		if (err)
+			return err;
+		call->release_reg = regno;
+	} else if (arg & OBJ_RELEASE) {
 		if (!r->ref && !reg_is_zero(r)) {
 			say_arg(v, regno, call);
 			return refuse(v, RELEASE_UNOWNED, -EINVAL, regno);

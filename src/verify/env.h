@@ -314,7 +314,20 @@ int stack_write(struct verifier *v, u32 regno, s32 off, u32 size, s32 value);
 struct helper_call;
 int check_stack_range(struct verifier *v, u32 regno, s32 off, s32 size, bool zero_ok, bool write, struct helper_call *call);
 int stack_constant(struct verifier *v, const struct reg *ptr, u32 size, bool *known, u64 *value);
+/* The slot at the lowest address of an object of that many slots, or -EINVAL with a line in the log, or -ERANGE: the
+ * frame does not reach so far. */
+s32 stack_object_slot(struct verifier *v, const struct reg *r, const char *what, u32 slots);
 void link_before_copy(struct verifier *v, struct reg *r);
+
+/* dynptr.c */
+const char *dynptr_type_name(u32 type);
+u32 dynptr_type_flag(u32 type);
+void dynptr_set_const(struct verifier *v, struct reg *r, u32 type);
+int dynptr_destroy(struct verifier *v, struct frame *f, u32 at);
+int dynptr_release(struct verifier *v, u32 regno);
+const struct reg *dynptr_of(struct verifier *v, const struct reg *r);
+int check_dynptr_arg(struct verifier *v, u32 regno, u32 arg, u32 clone_ref);
+int check_dynptr_release(struct verifier *v, u32 regno);
 
 /* step_*.c: the instruction `at` on the state `cur` */
 int step_alu(struct verifier *v, const struct bpf_insn *insn);
@@ -369,6 +382,8 @@ struct helper_call {
 	bool pkt_access;
 	u32 release_reg;      /* 0 none */
 	u32 ref_obj;          /* id of the reference among the arguments */
+	u32 dynptr;           /* id of the dynptr of which the result is a slice */
+	bool changes_pkt;
 	bool key_known;       /* the key is this number */
 	u64 key;
 	u64 mem_size;

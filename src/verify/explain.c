@@ -52,6 +52,7 @@ static const char *type_text(u32 type) {
 	case PTR_TO_BTF_ID: return null ? "a kernel object or NULL" : "a kernel object";
 	case PTR_TO_MEM: return null ? "memory or NULL" : "memory";
 	case PTR_TO_FUNC: return "a function";
+	case CONST_PTR_TO_DYNPTR: return "a dynptr";
 	case PTR_TO_SOCKET:
 	case PTR_TO_SOCK_COMMON:
 	case PTR_TO_TCP_SOCK:

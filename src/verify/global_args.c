@@ -4,6 +4,7 @@
  *   pointer to the program's context   it; so is any pointer tagged ctx, if the type may stand for the context
  *   pointer tagged trusted             a kernel object of that type, flavour ___x apart; tagged nullable, too, maybe NULL
  *   pointer tagged untrusted           any address, read as the kernel's type of that name, or as memory
+ *   pointer to struct bpf_dynptr       an initialized dynptr
  *   any other pointer                  memory of the type's size, or NULL unless tagged nonnull
  *
  * Tags are declaration tags «arg:…» on parameters (__arg_ctx and the like in bpf_helpers.h). A call only checks the
@@ -210,6 +211,11 @@ static int prepare_memory(struct verifier *v, const struct pointer *p, struct su
 	return 0;
 }
 
+static bool is_dynptr(const struct btf *btf, const struct btf_type *t) {
+	bool forward = btf_kind(t) == BTF_KIND_FWD && !btf_kflag(t);
+	return (btf_is_composite(t) || forward) && !strcmp(btf_name(btf, t), "bpf_dynptr");
+}
+
 static int prepare_pointer(struct verifier *v, const struct pointer *p, struct subprog_arg *arg) {
 	const struct btf_type *t = btf_skip_type(p->btf, p->pointee);
 	int err;
@@ -220,8 +226,10 @@ static int prepare_pointer(struct verifier *v, const struct pointer *p, struct s
 		arg->type = ARG_PTR_TO_CTX;
 		return err;
 	}
-	if (btf_kind(t) == BTF_KIND_STRUCT && !strcmp(btf_name(p->btf, t), "bpf_dynptr") && is_global(v, p->sub))
-		return p->tags ? refuse_combination(v, p->i) : refuse_not_yet(v, "a dynptr as argument of a global function");
+	if (is_dynptr(p->btf, t) && is_global(v, p->sub)) {
+		arg->type = ARG_PTR_TO_DYNPTR | MEM_RDONLY;
+		return p->tags ? refuse_combination(v, p->i) : 0;
+	}
 	if (p->tags & TAG_TRUSTED)
 		return prepare_trusted(v, p, arg);
 	if (p->tags & TAG_UNTRUSTED)
@@ -322,6 +330,10 @@ static int check_global_arg(struct verifier *v, const struct subprog_arg *arg, u
 	v->values_n = 0;
 	if (base_type(arg->type) == ARG_PTR_TO_BTF_ID)
 		return check_object_arg(v, arg, regno);
+	if (base_type(arg->type) == ARG_PTR_TO_DYNPTR) {
+		err = check_arg_offset(v, regno, ARG_PTR_TO_DYNPTR);
+		return err ? err : check_dynptr_arg(v, regno, arg->type, 0);
+	}
 	ASSERT(base_type(arg->type) == ARG_PTR_TO_MEM);
 	err = check_arg_offset(v, regno, ARG_DONTCARE);
 	if (err || check_mem_arg(v, regno, arg->mem_size))
@@ -373,6 +385,9 @@ int set_global_args(struct verifier *v, u32 subprog) {
 			break;
 		case ARG_ANYTHING:
 			reg_set_unknown(r);
+			break;
+		case ARG_PTR_TO_DYNPTR:
+			dynptr_set_const(v, r, BPF_DYNPTR_TYPE_LOCAL);
 			break;
 		case ARG_PTR_TO_MEM:
 			reg_set_pointer(r, PTR_TO_MEM | (arg->type & kept));

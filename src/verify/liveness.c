@@ -339,8 +339,9 @@ static bool makes_live(const struct verifier *v, const struct stack_instance *at
  * counted, which only makes more slots live. */
 int stack_step_end(struct verifier *v, struct stack_instance *at, u32 insn) {
 	u32 i = insn - v->subprogs[at->subprog].start;
+	u8 class = BPF_CLASS(v->insns[insn].code);
 	ASSERT(insn < v->subprogs[at->subprog].end);
-	if (BPF_CLASS(v->insns[insn].code) == BPF_STX || BPF_CLASS(v->insns[insn].code) == BPF_ST) {
+	if (class == BPF_STX || class == BPF_ST || v->insns[insn].code == (BPF_JMP | BPF_CALL)) { /* others write nothing */
 		int err = tell_writes(v, at, i);
 		if (err)
 			return err;

@@ -297,7 +297,15 @@ void log_reg(struct verifier *v, const struct frame *f, const struct reg *r) {
 	vlog(v, ")");
 }
 
-static void log_slot(struct verifier *v, const struct frame *f, u32 i) {
+static void log_dynptr(struct verifier *v, u32 i, const struct reg *r) {
+	vlog(v, " fp%d=dynptr_%s(id=%d", -(s32)(i + 1) * 8, dynptr_type_name(r->dynptr_type), r->id);
+	if (r->ref)
+		vlog(v, ",ref_id=%d", r->ref);
+	vlog(v, ",dynptr_id=1)"); /* as the reference has it, in which «first» lies in the same place */
+}
+
+/* Returns how many slots behind it the line is for as well. */
+static u32 log_slot(struct verifier *v, const struct frame *f, u32 i) {
 	static const char kinds[] = {'?', 'r', 'm', '0', 'd', 'i'};
 	const struct slot *slot = &f->slots[i];
 	char text[9] = "";
@@ -308,12 +316,18 @@ static void log_slot(struct verifier *v, const struct frame *f, u32 i) {
 		text[j] = kinds[slot->kind[j]];
 	}
 	if (!any)
-		return;
+		return 0;
+	if (slot->kind[7] == STACK_DYNPTR) {
+		u32 second = !slot->reg.dynptr_first;
+		log_dynptr(v, i + second, &slot->reg);
+		return second;
+	}
 	if (slot_is_spill(slot)) /* what lies above a spill of fewer than 8 bytes */
 		text[strcspn(text, "r")] = 0;
 	vlog(v, " fp%d=%s", -(s32)(i + 1) * 8, text);
 	if (slot_is_spill(slot))
 		log_reg(v, f, &slot->reg);
+	return 0;
 }
 
 static void log_refs(struct verifier *v, const struct state *s) {
@@ -337,7 +351,7 @@ void log_state(struct verifier *v, const struct state *s, u32 frame, bool all) {
 	}
 	for (u32 i = 0; i < f->slots_n; i++)
 		if (all || v->log.scratched_slots >> i & 1)
-			log_slot(v, f, i);
+			i += log_slot(v, f, i);
 	if (s->refs_n && s->refs[0].id)
 		log_refs(v, s);
 	if (f->in_callback)

@@ -41,7 +41,14 @@ struct reg {
 			u32 btf_id;
 		};
 		s32 range;
-		u32 mem_size;
+		struct {
+			u32 mem_size;
+			u32 dynptr; /* of a slice: the id of the dynptr from which it was cut */
+		};
+		struct { /* of a dynptr, in a register or in stack slots (dynptr.c) */
+			u32 dynptr_type; /* enum bpf_dynptr_type */
+			bool dynptr_first;
+		};
 		u32 subprog;
 		u64 raw[2];
 	};
@@ -80,6 +87,10 @@ static inline bool reg_is_packet_or_end(const struct reg *r) {
 }
 /* A pointer to an object that is alive for the rest of the run. */
 bool reg_is_trusted(const struct reg *r);
+/* A slice of a dynptr of the packet. */
+static inline bool reg_is_packet_slice(const struct reg *r) {
+	return base_type(r->type) == PTR_TO_MEM && r->type & (DYNPTR_TYPE_SKB | DYNPTR_TYPE_XDP | DYNPTR_TYPE_SKB_META);
+}
 /* A pointer that is known not to be NULL. */
 bool reg_not_null(const struct reg *r);
 /* The kernel's word for a type: "map_value_or_null". */

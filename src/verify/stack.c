@@ -68,15 +68,31 @@ int check_stack_bounds(struct verifier *v, u32 regno, s32 off, s32 size, bool wr
 	return refuse(v, STACK_VARIABLE_BOUNDS, err, what, regno, tnum_text(r->s.var, text), off, size);
 }
 
+s32 stack_object_slot(struct verifier *v, const struct reg *r, const char *what, u32 slots) {
+	s32 off = r->off + (s32)r->s.var.value;
+	ASSERT(r->type == PTR_TO_STACK && slots);
+	if (!scalar_is_const(&r->s)) {
+		vlog(v, "%s has to be at a constant offset\n", what);
+		return -EINVAL;
+	}
+	if (off % 8 || off > -8 * (s32)slots) {
+		vlog(v, "cannot pass in %s at an offset=%d\n", what, off);
+		return -EINVAL;
+	}
+	if (off < -STACK_BYTES || slot_of(off) >= frame_of(v, r)->slots_n)
+		return -ERANGE;
+	return (s32)slot_of(off);
+}
+
 /* == Writing == */
 
 static bool is_spillable(u32 type) {
 	return base_type(type) > SCALAR_VALUE && base_type(type) != CONST_PTR_TO_DYNPTR;
 }
 
-/* Forgets what is spilled in the slot; the bytes stay initialised. */
+/* Forgets what is spilled or kept in the slot; the bytes stay initialised. */
 static void scrub(struct slot *slot) {
-	if (slot_is_spill(slot))
+	if (slot_is_spill(slot) || slot_is_object(slot))
 		for (u32 i = 0; i < 8; i++)
 			if (slot->kind[i] != STACK_INVALID)
 				slot->kind[i] = STACK_MISC;
@@ -123,7 +139,9 @@ static int write_fixed(struct verifier *v, struct frame *f, s32 off, u32 size, s
 	struct slot *slot = &f->slots[at];
 	struct reg *r = value >= 0 ? &cur_regs(v)[value] : NULL;
 	bool start = !(off % 8);
-	ASSERT(slot->kind[7] != STACK_DYNPTR && slot->kind[7] != STACK_ITER);
+	int err = dynptr_destroy(v, f, at);
+	if (err)
+		return err;
 	scratch_slot(v, at);
 	if (size == 8)
 		stack_mark_write(v, f->frameno, (u64)1 << at);
@@ -156,6 +174,11 @@ static int write_variable(struct verifier *v, struct frame *f, const struct reg 
 	s32 min = (s32)(ptr->s.r.smin + off), max = (s32)(ptr->s.r.smax + off + (s32)size);
 	bool zero = value >= 0 ? reg_is_zero(&cur_regs(v)[value]) : stores_immediate(v) && !v->insns[v->at].imm;
 	bool relied = false;
+	for (s32 i = min; i < max; i++) {
+		int err = dynptr_destroy(v, f, slot_of(i));
+		if (err)
+			return err;
+	}
 	for (s32 i = min; i < max; i++) {
 		u32 at = slot_of(i), byte = (u32)(-i - 1) % 8;
 		struct slot *slot = &f->slots[at];
@@ -261,8 +284,13 @@ static int read_fixed(struct verifier *v, struct frame *f, s32 off, u32 size, s3
 	bool fill = false;
 	int err;
 	ASSERT(at < f->slots_n);
-	ASSERT(slot->kind[7] != STACK_DYNPTR && slot->kind[7] != STACK_ITER);
 	scratch_slot(v, at);
+	if (slot_is_object(slot)) {
+		say(v, "byte", "0");
+		say(v, "size", "%u", size);
+		say(v, "off", "%d", off);
+		return refuse(v, STACK_UNINIT_READ, -EACCES, off, 0, size);
+	}
 	err = stack_mark_read(v, f->frameno, (u64)1 << at);
 	if (err)
 		return err;
@@ -305,6 +333,17 @@ int stack_read(struct verifier *v, u32 regno, s32 off, u32 size, s32 to) {
 	return err;
 }
 
+static int refuse_object_read(struct verifier *v, u32 regno, s32 min, s32 byte, s32 size) {
+	const struct reg *r = &cur_regs(v)[regno];
+	char text[48];
+	say(v, "byte", "%d", byte);
+	say(v, "size", "%d", size);
+	say(v, "off", "%d", min);
+	if (scalar_is_const(&r->s))
+		return refuse(v, STACK_UNINIT_INDIRECT, -EACCES, regno, min, byte, size);
+	return refuse(v, STACK_UNINIT_VARIABLE, -EACCES, regno, tnum_text(r->s.var, text), byte, size);
+}
+
 /* Is [ptr+off, +size) there for a helper (or for a load at a variable offset)? With a raw call the range is only noted:
  * the helper fills it. What a helper may write to is unknown afterwards. */
 int check_stack_range(struct verifier *v, u32 regno, s32 off, s32 size, bool zero_ok, bool write,
@@ -328,6 +367,12 @@ int check_stack_range(struct verifier *v, u32 regno, s32 off, s32 size, bool zer
 			call = NULL; /* which bytes will be written is not known: they must all be readable */
 	}
 	if (call && call->raw) {
+		for (s32 i = min; i < max + size; i++) {
+			if (f->slots[slot_of(i)].kind[7] != STACK_DYNPTR)
+				continue;
+			say(v, "off", "%d", i);
+			return refuse(v, DYNPTR_WRITE, -EACCES, i);
+		}
 		call->raw_size = (u32)size;
 		call->raw_reg = regno;
 		return 0;
@@ -336,7 +381,9 @@ int check_stack_range(struct verifier *v, u32 regno, s32 off, s32 size, bool zer
 		u32 at = slot_of(i);
 		struct slot *slot = &f->slots[at];
 		slots |= (u64)1 << at;
-		ASSERT(at < f->slots_n && slot->kind[7] != STACK_DYNPTR && slot->kind[7] != STACK_ITER);
+		ASSERT(at < f->slots_n);
+		if (slot_is_object(slot))
+			return refuse_object_read(v, regno, min, i - min, size);
 		if (!write)
 			continue;
 		if (slot_is_spill(slot))

@@ -115,6 +115,10 @@ static inline struct reg *state_regs(const struct state *s) {
 static inline bool slot_is_spill(const struct slot *slot) {
 	return slot->kind[7] == STACK_SPILL;
 }
+/* Does something lie here that only its own helpers may read? */
+static inline bool slot_is_object(const struct slot *slot) {
+	return slot->kind[7] == STACK_DYNPTR || slot->kind[7] == STACK_ITER;
+}
 static inline bool slot_is_spilled_scalar(const struct slot *slot) {
 	return slot->kind[7] == STACK_SPILL && slot->reg.type == SCALAR_VALUE;
 }

@@ -317,8 +317,8 @@ static bool slot_safe(struct verifier *v, const struct slot *old, const struct s
 	if (exact != NOT_EXACT && __builtin_memcmp(old->kind, cur->kind, sizeof old->kind))
 		return false;
 	if (all_misc(old)) /* nobody can have relied on it: reading it gives an unknown number, as reading anything does */
-		if (exact == NOT_EXACT && (slot_is_full_scalar(cur) || !slot_is_spill(cur)))
-			return cur->kind[7] != STACK_DYNPTR && cur->kind[7] != STACK_ITER;
+		if (exact == NOT_EXACT)
+			return true;
 	old_scalar = slot_scalar(old, unknown);
 	cur_scalar = slot_scalar(cur, unknown);
 	if (old_scalar && cur_scalar)
@@ -333,7 +333,9 @@ static bool slot_safe(struct verifier *v, const struct slot *old, const struct s
 	switch (old->kind[7]) {
 	case STACK_SPILL:
 		return reg_safe(v, &old->reg, &cur->reg, exact);
-	case STACK_DYNPTR:
+	case STACK_DYNPTR: /* its id only names slices of memory that outlives it, or ends by the reference */
+		return old->reg.dynptr_type == cur->reg.dynptr_type && old->reg.dynptr_first == cur->reg.dynptr_first &&
+		       ids_match(v, old->reg.ref, cur->reg.ref);
 	case STACK_ITER:
 		return false;
 	}

@@ -154,7 +154,7 @@ void clear_packet_pointers(struct verifier *v) {
 		return;
 	v->packet_cleared = v->at + 1;
 	for (struct reg_walk w = {.state = v->cur}; reg_next(&w);)
-		if (reg_is_packet_or_end(w.reg)) {
+		if (reg_is_packet_or_end(w.reg) || reg_is_packet_slice(w.reg)) {
 			reg_set_unknown(w.reg);
 			w.reg->was_packet = true;
 		}
@@ -183,7 +183,9 @@ static int release_argument(struct verifier *v, const struct helper_call *call) 
 	int err = 0;
 	if (!call->release_reg)
 		return 0;
-	if (call->ref_obj)
+	if (base_type(call->helper->arg[call->release_reg - 1]) == ARG_PTR_TO_DYNPTR)
+		err = dynptr_release(v, call->release_reg);
+	else if (call->ref_obj)
 		err = release_reference(v, call->ref_obj);
 	else if (!reg_is_zero(&cur_regs(v)[call->release_reg]))
 		err = -EINVAL;
@@ -240,10 +242,9 @@ static int set_result_type(struct verifier *v, const struct helper_call *call, s
 		reg_set_pointer(r, PTR_TO_TCP_SOCK | flags);
 		return 0;
 	case RET_PTR_TO_MEM:
-		if (h->flags & HELPER_DYNPTR_REF)
-			return refuse_not_yet(v, "memory of this size");
 		reg_set_pointer(r, PTR_TO_MEM | flags);
 		r->mem_size = (u32)call->mem_size; /* of more nothing is given out */
+		r->dynptr = call->dynptr;
 		return 0;
 	case RET_PTR_TO_BTF_ID:
 		return set_btf_result(v, h, r);
@@ -313,7 +314,7 @@ int set_helper_result(struct verifier *v, struct helper_call *call) {
 			return -ENOMEM;
 		r->id = r->ref = id;
 		note_origin(v, id);
-	} else if (is_view(h->id)) {
+	} else if (is_view(h->id) || h->flags & HELPER_DYNPTR_REF) {
 		r->ref = call->ref_obj;
 	}
 	if (h->ret == RET_INTEGER)
@@ -343,6 +344,37 @@ static int step_loop(struct verifier *v, struct helper_call *call) {
 	return 0;
 }
 
+/* The memory of a dynptr must stay where it is. */
+static int check_dynptr_memory(struct verifier *v) {
+	char name[TYPE_NAME_MAX];
+	u32 type = cur_regs(v)[BPF_REG_1].type;
+	if (type == PTR_TO_MAP_VALUE)
+		return 0;
+	say_reg(v, BPF_REG_1);
+	say(v, "arg", "1");
+	say(v, "name", "bpf_dynptr_from_mem");
+	say(v, "expected", "map_value");
+	return refuse_text(v, ARG_TYPE, -EACCES, "Unsupported reg type %s for bpf_dynptr_from_mem data",
+	                   reg_type_name(type, name));
+}
+
+/* The call uses a dynptr: its slice is what the result is, or its packet is what may move. */
+static void note_dynptr(struct verifier *v, struct helper_call *call) {
+	const struct abi_helper *h = call->helper;
+	const struct reg *d;
+	u32 i = 0;
+	while (base_type(h->arg[i]) != ARG_PTR_TO_DYNPTR)
+		i++;
+	ASSERT(i < 5 && !call->ref_obj);
+	d = dynptr_of(v, &cur_regs(v)[i + 1]);
+	if (h->flags & HELPER_DYNPTR_REF) {
+		call->dynptr = d->id;
+		call->ref_obj = d->ref;
+	} else {
+		call->changes_pkt = d->dynptr_type == BPF_DYNPTR_TYPE_SKB || d->dynptr_type == BPF_DYNPTR_TYPE_SKB_META;
+	}
+}
+
 static int special_call(struct verifier *v, struct helper_call *call) {
 	switch (call->helper->id) {
 	case BPF_FUNC_tail_call:
@@ -354,16 +386,20 @@ static int special_call(struct verifier *v, struct helper_call *call) {
 	case BPF_FUNC_get_local_storage:
 		if (!reg_is_zero(&cur_regs(v)[BPF_REG_2]))
 			return refuse_text(v, NOT_A_CONSTANT, -EINVAL, "get_local_storage() doesn't support non-zero flags");
-		return 0;
-	case BPF_FUNC_snprintf:
+		return mark_precise(v, BPF_REG_2);
+	case BPF_FUNC_find_vma:
+	case BPF_FUNC_user_ringbuf_drain:
+		return push_callback(v, call);
 	case BPF_FUNC_dynptr_from_mem:
+		return check_dynptr_memory(v);
 	case BPF_FUNC_dynptr_data:
 	case BPF_FUNC_dynptr_write:
+		note_dynptr(v, call);
+		return 0;
+	case BPF_FUNC_snprintf:
 	case BPF_FUNC_per_cpu_ptr:
 	case BPF_FUNC_this_cpu_ptr:
 	case BPF_FUNC_timer_set_callback:
-	case BPF_FUNC_find_vma:
-	case BPF_FUNC_user_ringbuf_drain:
 	case BPF_FUNC_kptr_xchg:
 		return refuse_not_yet(v, call->helper->name);
 	}
@@ -404,7 +440,7 @@ static int step_helper_call(struct verifier *v, const struct bpf_insn *insn) {
 		err = check_map_and_helper(v, &call);
 	if (err)
 		return err;
-	if (call.helper->flags & HELPER_CHANGES_PKT)
+	if (call.helper->flags & HELPER_CHANGES_PKT || call.changes_pkt)
 		clear_packet_pointers(v);
 	scratch_reg(v, BPF_REG_0);
 	if (call.helper->id == BPF_FUNC_tail_call && v->cur->curframe)

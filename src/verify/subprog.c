@@ -111,6 +111,19 @@ static int set_map_callback_args(struct verifier *v, const struct frame *caller,
 	return 0;
 }
 
+static int set_vma_callback_args(struct verifier *v, const struct frame *caller, struct frame *callee) {
+	const struct btf *btf = v->in->kernel_btf;
+	u32 id = btf ? btf_find(btf, "vm_area_struct", BTF_KIND_STRUCT) : 0;
+	if (!id)
+		return refuse_not_yet(v, "an argument of a callback whose type is not known here");
+	callee->regs[BPF_REG_1] = caller->regs[BPF_REG_1];
+	reg_set_pointer(&callee->regs[BPF_REG_2], PTR_TO_BTF_ID);
+	callee->regs[BPF_REG_2].btf = btf;
+	callee->regs[BPF_REG_2].btf_id = id;
+	callee->regs[BPF_REG_3] = caller->regs[BPF_REG_4];
+	return 0;
+}
+
 static int set_callback_args(struct verifier *v, const struct frame *caller, struct frame *callee,
                              const struct helper_call *call) {
 	callee->in_callback = true;
@@ -122,6 +135,12 @@ static int set_callback_args(struct verifier *v, const struct frame *caller, str
 		return 0;
 	case BPF_FUNC_for_each_map_elem:
 		return set_map_callback_args(v, caller, callee, call);
+	case BPF_FUNC_find_vma:
+		return set_vma_callback_args(v, caller, callee);
+	case BPF_FUNC_user_ringbuf_drain:
+		dynptr_set_const(v, &callee->regs[BPF_REG_1], BPF_DYNPTR_TYPE_LOCAL);
+		callee->regs[BPF_REG_2] = caller->regs[BPF_REG_3];
+		return 0;
 	}
 	return refuse_not_yet(v, "a callback of this helper");
 }

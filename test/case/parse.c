@@ -17,7 +17,8 @@ static const struct {
 static const struct {
 	const char *name;
 	u32 number;
-} map_types[] = {{"hash", 1}, {"array", 2}, {"prog_array", 3}, {"percpu_array", 6}, {"ringbuf", 27}, {"arena", 33}},
+} map_types[] = {{"hash", 1}, {"array", 2}, {"prog_array", 3}, {"percpu_array", 6}, {"ringbuf", 27}, {"user_ringbuf", 31},
+                 {"arena", 33}},
   prog_types[] = {{"socket_filter", 1}, {"kprobe", 2}, {"sched_cls", 3}, {"tracepoint", 5}, {"xdp", 6},
                   {"raw_tracepoint", 17}, {"syscall", 31}};
 
