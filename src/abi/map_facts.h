@@ -1,15 +1,7 @@
 /* What the verifier knows of a map: plain facts, no implementation. runtime/ fills one for each map of a program. */
 #ifndef SKEP_ABI_MAP_FACTS_H
 #define SKEP_ABI_MAP_FACTS_H
-#include "base/base.h"
-
-struct btf;
-
-/* Special fields of a value. Offsets are into the value; -1 where there is none. */
-struct map_fields {
-	s32 spin_lock, timer, workqueue;
-	u32 kptrs; /* number of kptr and graph fields: verified as unsupported when not 0 */
-};
+#include "btf/btf.h"
 
 struct map_facts {
 	u32 id, type; /* enum bpf_map_type */
@@ -19,7 +11,7 @@ struct map_facts {
 	bool frozen;             /* user space can no longer write */
 	const struct btf *btf;   /* NULL without */
 	u32 btf_key_type_id, btf_value_type_id;
-	struct map_fields fields;
+	struct btf_fields fields; /* special fields of a value */
 	const struct map_facts *inner; /* template of inner maps, or NULL */
 	/* Reads size bytes of the only value (index 0) at off; used for frozen BPF_F_RDONLY_PROG maps. */
 	int (*read_value)(const struct map_facts *map, u32 off, void *to, u32 size);

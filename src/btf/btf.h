@@ -163,9 +163,24 @@ int btf_walk(const struct btf *btf, u32 struct_id, u32 off, u32 size, struct btf
 int btf_walk_through(const struct btf *btf, u32 struct_id, u32 off, u32 size, struct btf_access *out);
 
 /* Special fields of a map value. -1 or 0 where there is none. 0, or -EINVAL (misplaced or twice) with a sentence. */
+enum btf_field_kind { /* of pointers, by their tag */
+	BTF_FIELD_STRUCT,         /* no pointer: a structure of the kernel's */
+	BTF_FIELD_KPTR_UNTRUSTED, /* kptr_untrusted */
+	BTF_FIELD_KPTR,           /* kptr: holds a reference */
+	BTF_FIELD_KPTR_PERCPU,    /* percpu_kptr */
+	BTF_FIELD_UPTR,           /* uptr */
+};
+struct btf_field {
+	u32 off, size, kind;
+	u32 type_id;      /* pointers: of what they point to */
+	const char *name; /* as the kernel calls the field */
+};
+enum { BTF_FIELDS_MAX = 11 };
 struct btf_fields {
 	s32 spin_lock, timer, workqueue;
 	u32 kptrs; /* kptrs, list heads and nodes, rb roots and nodes, refcounts: everything else that is special */
+	u32 n;     /* all of them, by offset */
+	struct btf_field list[BTF_FIELDS_MAX];
 };
 int btf_find_fields(const struct btf *btf, u32 value_id, struct btf_fields *out, const char **why);
 #endif

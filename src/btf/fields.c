@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { FIELDS_MAX = 11, DEPTH_MAX = 32, STEPS_MAX = 1 << 16 };
+enum { DEPTH_MAX = 32, STEPS_MAX = 1 << 16 };
 
 enum field_kind { FIELD_NONE, FIELD_SPIN_LOCK, FIELD_TIMER, FIELD_WORKQUEUE, FIELD_OTHER, FIELD_KPTR };
 static const struct special {
@@ -18,15 +18,21 @@ static const struct special {
     {"bpf_list_head", FIELD_OTHER, 16, 8, false},   {"bpf_list_node", FIELD_OTHER, 24, 8, false},
     {"bpf_rb_root", FIELD_OTHER, 16, 8, false},     {"bpf_rb_node", FIELD_OTHER, 32, 8, false},
 };
-static const struct special kptr = {"", FIELD_KPTR, 8, 8, false};
+static const struct pointer_tag {
+	const char *tag;
+	struct special field;
+} pointer_tags[] = {
+    [BTF_FIELD_KPTR_UNTRUSTED] = {"kptr_untrusted", {"kptr", FIELD_KPTR, 8, 8, false}},
+    [BTF_FIELD_KPTR] = {"kptr", {"kptr", FIELD_KPTR, 8, 8, false}},
+    [BTF_FIELD_KPTR_PERCPU] = {"percpu_kptr", {"percpu_kptr", FIELD_KPTR, 8, 8, false}},
+    [BTF_FIELD_UPTR] = {"uptr", {"uptr", FIELD_KPTR, 8, 8, false}},
+};
 
 struct search {
 	const struct btf *btf;
 	u32 seen; /* specials[] that may be there once */
-	u32 steps, n;
-	struct {
-		u32 off, size;
-	} found[FIELDS_MAX];
+	u32 steps;
+	u32 kind, type_id; /* of the pointer that is_kptr found */
 	struct btf_fields *out;
 	const char *why;
 };
@@ -36,7 +42,7 @@ static int refuse(struct search *s, int err, const char *why) {
 	return err;
 }
 
-/* 1: a pointer with a kptr tag to a struct; 0: an ordinary one. */
+/* 1: a pointer with a kptr tag to a struct, in kind and type_id; 0: an ordinary one. */
 static int is_kptr(struct search *s, const struct btf_type *t) {
 	if (btf_kind(t) == BTF_KIND_VOLATILE)
 		t = btf_type(s->btf, t->type);
@@ -48,22 +54,32 @@ static int is_kptr(struct search *s, const struct btf_type *t) {
 	const char *tag = btf_name(s->btf, t);
 	if (btf_kind(btf_type(s->btf, t->type)) == BTF_KIND_TYPE_TAG)
 		return refuse(s, -EINVAL, "a pointer in the value has more than one type tag");
-	if (strcmp(tag, "kptr") && strcmp(tag, "kptr_untrusted") && strcmp(tag, "percpu_kptr") && strcmp(tag, "uptr"))
+	u32 kind = BTF_FIELD_KPTR_UNTRUSTED;
+	while (kind < ARRAY_SIZE(pointer_tags) && strcmp(tag, pointer_tags[kind].tag))
+		kind++;
+	if (kind == ARRAY_SIZE(pointer_tags))
 		return refuse(s, -EINVAL,
 			      "a pointer in the value has an unknown type tag (kptr, kptr_untrusted, percpu_kptr and "
 			      "uptr exist)");
 	if (!btf_is_composite(btf_skip_type(s->btf, t->type)))
 		return refuse(s, -EINVAL, "a kptr in the value does not point to a struct");
+	s->kind = kind;
+	s->type_id = t->type;
 	return 1;
 }
 
 static int add(struct search *s, const struct special *sp, u64 off, u64 count) {
 	if (count > 1 && sp->once)
 		return refuse(s, -EINVAL, "an array in the value holds a field that may be there only once");
-	if (s->n + count > FIELDS_MAX)
+	struct btf_fields *out = s->out;
+	if (out->n + count > BTF_FIELDS_MAX)
 		return refuse(s, -E2BIG, "the value has too many special fields");
-	for (u64 i = 0; i < count; i++, s->n++)
-		s->found[s->n].off = (u32)(off + i * sp->size), s->found[s->n].size = sp->size;
+	for (u64 i = 0; i < count; i++)
+		out->list[out->n++] = (struct btf_field){.off = (u32)(off + i * sp->size), .size = sp->size, .name = sp->name};
+	for (u64 i = 0; sp->kind == FIELD_KPTR && i < count; i++) {
+		out->list[out->n - 1 - i].kind = s->kind;
+		out->list[out->n - 1 - i].type_id = s->type_id;
+	}
 	switch (sp->kind) {
 	case FIELD_SPIN_LOCK:
 		s->out->spin_lock = (s32)off;
@@ -99,9 +115,9 @@ static int find_one(struct search *s, const struct btf_type *t, u64 off, u32 exp
 	if (!sp && btf_is_composite(t)) {
 		if (expected && expected != t->size * count)
 			return 0;
-		u32 before = s->n;
+		u32 before = s->out->n;
 		int err = find_in_struct(s, t, off, depth + 1);
-		if (!err && s->n > before && count > 1)
+		if (!err && s->out->n > before && count > 1)
 			return refuse(s, -EINVAL, "an array of structs in the value holds special fields");
 		return err;
 	}
@@ -115,7 +131,7 @@ static int find_one(struct search *s, const struct btf_type *t, u64 off, u32 exp
 		int is = is_kptr(s, t);
 		if (is <= 0)
 			return is;
-		sp = &kptr;
+		sp = &pointer_tags[s->kind].field;
 	} else if (t->size != sp->size) {
 		return 0;
 	}
@@ -141,7 +157,7 @@ static int find_in_struct(struct search *s, const struct btf_type *t, u64 off, u
 
 int btf_find_fields(const struct btf *btf, u32 value_id, struct btf_fields *out, const char **why) {
 	struct search s = {.btf = btf, .out = out};
-	*out = (struct btf_fields){-1, -1, -1, 0};
+	*out = (struct btf_fields){.spin_lock = -1, .timer = -1, .workqueue = -1};
 	if (why)
 		*why = NULL;
 	const struct btf_type *t = value_id < btf->end ? btf_skip_type(btf, value_id) : &btf_void;
@@ -156,11 +172,11 @@ int btf_find_fields(const struct btf *btf, u32 value_id, struct btf_fields *out,
 				err = find_one(&s, btf_type(btf, var->type), v->offset, v->size, 0);
 		}
 	}
-	for (u32 i = 1; i < s.n && !err; i++)
-		if (s.found[i].off < (u64)s.found[i - 1].off + s.found[i - 1].size)
+	for (u32 i = 1; i < out->n && !err; i++)
+		if (out->list[i].off < (u64)out->list[i - 1].off + out->list[i - 1].size)
 			err = refuse(&s, -EEXIST, "special fields of the value overlap");
 	if (err)
-		*out = (struct btf_fields){-1, -1, -1, 0};
+		*out = (struct btf_fields){.spin_lock = -1, .timer = -1, .workqueue = -1};
 	if (why)
 		*why = s.why;
 	return err;

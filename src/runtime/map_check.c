@@ -134,9 +134,16 @@ bool map_may_be_inner(u32 type) {
 					SET(PERCPU_CGROUP_STORAGE_DEPRECATED) | SET(STRUCT_OPS);
 	return type < 64 && !(not >> type & 1);
 }
+static bool equal_fields(const struct btf_fields *a, const struct btf_fields *b) {
+	for (u32 i = 0; i < a->n && i < b->n; i++)
+		if (a->list[i].off != b->list[i].off || a->list[i].kind != b->list[i].kind ||
+			strcmp(a->list[i].name, b->list[i].name))
+			return false;
+	return a->n == b->n;
+}
 bool map_equals_template(const struct map_facts *t, const struct map_facts *m) {
 	if (t->type != m->type || t->key_size != m->key_size || t->value_size != m->value_size ||
-		t->map_flags != m->map_flags || memcmp(&t->fields, &m->fields, sizeof t->fields))
+		t->map_flags != m->map_flags || !equal_fields(&t->fields, &m->fields))
 		return false;
 	return t->max_entries == m->max_entries || t->type != BPF_MAP_TYPE_ARRAY || (t->map_flags & BPF_F_INNER_MAP);
 }
@@ -155,7 +162,7 @@ int map_find_fields(struct map_facts *f) {
 	int err = btf_find_fields(f->btf, f->btf_value_type_id, &found, &why);
 	if (err)
 		return err;
-	f->fields = (struct map_fields){found.spin_lock, found.timer, found.workqueue, found.kptrs};
+	f->fields = found;
 	u32 may = abi_map_type(abi_linux(), f->type)->fields;
 	bool any = found.spin_lock >= 0 || found.timer >= 0 || found.workqueue >= 0 || found.kptrs;
 	if (any && (f->map_flags & (BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG)))

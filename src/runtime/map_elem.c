@@ -97,7 +97,7 @@ static void elem_end(struct elem *x) {
 }
 /* Locks and timers in a value are not shown: they read as zero. */
 static void hide_fields(const struct object_map *m, u8 *value) {
-	const struct map_fields *f = &m->m.facts.fields;
+	const struct btf_fields *f = &m->m.facts.fields;
 	if (f->spin_lock >= 0)
 		memset(value + f->spin_lock, 0, 4);
 	if (f->timer >= 0)
@@ -206,7 +206,7 @@ s64 cmd_map_freeze(struct call *c) {
 	if (err)
 		return err;
 	struct object_map *m = MAP_OF(o);
-	const struct map_fields *f = &m->m.facts.fields;
+	const struct btf_fields *f = &m->m.facts.fields;
 	pthread_mutex_lock(&c->e->mutex);
 	if (m->m.facts.type == BPF_MAP_TYPE_STRUCT_OPS || f->spin_lock >= 0 || f->timer >= 0 || f->workqueue >= 0 ||
 		f->kptrs)

@@ -58,10 +58,20 @@ static bool helper_refused(struct skep_engine *e, struct object_prog *p, u32 id)
 	return true;
 }
 
+/* Kernel pointers, lists and trees in values are the kernel's: here nobody keeps them. */
+static bool has_kernel_objects(const struct map_facts *f) {
+	return f && (f->fields.kptrs || has_kernel_objects(f->inner));
+}
+
 /* Names the first thing that keeps the program from running, if any. */
 static bool cannot_run(struct skep_engine *e, struct object_prog *p, const struct xlated *x) {
 	for (u32 i = 0; i < x->maps_n; i++) {
 		const struct abi_map_type *row = abi_map_type(e->abi, x->maps[i]->type);
+		if (has_kernel_objects(x->maps[i])) {
+			refuse(p, DIAG_HELPER_NOT_RUN, "a map with kernel pointers, lists or trees in its values",
+				   "only the kernel has the objects");
+			return true;
+		}
 		if (map_ops_of(x->maps[i]->type))
 			continue;
 		refuse(p, DIAG_MAP_NOT_RUN, row ? row->name : "unknown", because(row ? row->engine : ENGINE_UNSET));

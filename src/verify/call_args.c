@@ -27,6 +27,9 @@ static const u32 ringbuf_types[ACCEPTS_MAX] = {PTR_TO_MEM | MEM_RINGBUF};
 static const u32 func_types[ACCEPTS_MAX] = {PTR_TO_FUNC};
 static const u32 stack_types[ACCEPTS_MAX] = {PTR_TO_STACK};
 static const u32 str_types[ACCEPTS_MAX] = {PTR_TO_MAP_VALUE};
+static const u32 percpu_types[ACCEPTS_MAX] = {PTR_TO_BTF_ID | MEM_PERCPU, PTR_TO_BTF_ID | MEM_PERCPU | MEM_RCU,
+                                              PTR_TO_BTF_ID | MEM_PERCPU | PTR_TRUSTED};
+static const u32 kptr_types[ACCEPTS_MAX] = {PTR_TO_MAP_VALUE, PTR_TO_BTF_ID | MEM_ALLOC};
 static const u32 dynptr_types[ACCEPTS_MAX] = {PTR_TO_STACK, CONST_PTR_TO_DYNPTR};
 
 static const u32 *const accepts[__BPF_ARG_TYPE_MAX] = {
@@ -48,6 +51,8 @@ static const u32 *const accepts[__BPF_ARG_TYPE_MAX] = {
     [ARG_PTR_TO_STACK] = stack_types,
     [ARG_PTR_TO_CONST_STR] = str_types,
     [ARG_PTR_TO_DYNPTR] = dynptr_types,
+    [ARG_PTR_TO_PERCPU_BTF_ID] = percpu_types,
+    [ARG_KPTR_XCHG_DEST] = kptr_types,
 };
 
 static void say_arg(struct verifier *v, u32 regno, const struct helper_call *call) {
@@ -92,10 +97,14 @@ static int check_btf_type(struct verifier *v, u32 regno, u32 arg, const char *wa
 		return refuse_text(v, ARG_TYPE, -EACCES, "bpf_%s() may write into memory pointed by R%d type=%s",
 		                   call->helper->name, regno, reg_type_name(r->type, name));
 	}
-	if (r->type & PTR_MAYBE_NULL && !(arg & PTR_MAYBE_NULL)) {
+	if (r->type & (MEM_ALLOC | MEM_PERCPU)) /* looked at by kind */
+		return 0;
+	if (r->type & PTR_MAYBE_NULL && (!(arg & PTR_MAYBE_NULL) || arg & OBJ_RELEASE)) {
 		say_arg(v, regno, call);
 		return refuse(v, ARG_MAYBE_NULL, -EACCES, regno);
 	}
+	if (call->kptr)
+		return check_kptr_value(v, call->map->facts, call->kptr, regno);
 	if (!want)
 		want = "sock_common";
 	if (!btf_object_at(v, r->btf, r->btf_id, r->off, want, itself)) {
@@ -251,7 +260,7 @@ static int check_lock(struct verifier *v, u32 regno, bool lock) {
 			continue;
 		if (s->refs[i].place != map || s->refs[i].id != r->id || s->refs[i].map_uid != r->map_uid)
 			break;
-		s->refs[i] = s->refs[--s->refs_n];
+		state_remove_ref(s, i);
 		s->active_locks--;
 		v->values_n = 0;
 		return 0;
@@ -341,6 +350,13 @@ static int check_kind(struct verifier *v, u32 i, u32 arg, struct helper_call *ca
 		return check_const_str(v, regno, call);
 	case ARG_PTR_TO_DYNPTR:
 		return check_dynptr_arg(v, regno, arg, 0);
+	case ARG_PTR_TO_PERCPU_BTF_ID:
+		ASSERT(r->btf && r->btf_id);
+		call->ret_btf = r->btf;
+		call->ret_btf_id = r->btf_id;
+		return 0;
+	case ARG_KPTR_XCHG_DEST:
+		return check_kptr_field(v, regno, call);
 	case ARG_PTR_TO_CTX:
 	case ARG_PTR_TO_SOCK_COMMON:
 	case ARG_PTR_TO_SOCKET:
@@ -367,7 +383,7 @@ static int check_reference_arg(struct verifier *v, u32 regno, u32 arg, struct he
 		}
 		call->release_reg = regno;
 	}
-	if (r->ref) {
+	if (r->ref && base_type(arg) != ARG_KPTR_XCHG_DEST) {
 		if (call->ref_obj)
 			return refuse(v, INTERNAL, -EFAULT, "more than one arg with ref_obj_id");
 		call->ref_obj = r->ref;

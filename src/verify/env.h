@@ -329,6 +329,14 @@ const struct reg *dynptr_of(struct verifier *v, const struct reg *r);
 int check_dynptr_arg(struct verifier *v, u32 regno, u32 arg, u32 clone_ref);
 int check_dynptr_release(struct verifier *v, u32 regno);
 
+/* kptr.c */
+int check_map_fields(struct verifier *v, const struct reg *r, s32 off, s32 size, bool helper);
+const struct btf_field *kptr_at(const struct map_facts *map, s64 off);
+int access_kptr(struct verifier *v, const struct map_facts *map, const struct btf_field *f, s32 value);
+int check_kptr_field(struct verifier *v, u32 regno, struct helper_call *call);
+int check_kptr_value(struct verifier *v, const struct map_facts *map, const struct btf_field *f, u32 regno);
+int set_kptr_result(struct verifier *v, const struct helper_call *call, struct reg *r);
+
 /* step_*.c: the instruction `at` on the state `cur` */
 int step_alu(struct verifier *v, const struct bpf_insn *insn);
 int step_jmp(struct verifier *v, const struct bpf_insn *insn);
@@ -384,6 +392,7 @@ struct helper_call {
 	u32 ref_obj;          /* id of the reference among the arguments */
 	u32 dynptr;           /* id of the dynptr of which the result is a slice */
 	bool changes_pkt;
+	const struct btf_field *kptr; /* that is exchanged */
 	bool key_known;       /* the key is this number */
 	u64 key;
 	u64 mem_size;

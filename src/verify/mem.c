@@ -14,19 +14,6 @@
 
 /* == Regions of a known size == */
 
-static const char *field_at(const struct map_facts *map, s64 from, s64 to) {
-	const struct {
-		s32 at, size;
-		const char *name;
-	} fields[] = {{map->fields.spin_lock, 4, "bpf_spin_lock"},
-	              {map->fields.timer, 16, "bpf_timer"},
-	              {map->fields.workqueue, 16, "bpf_wq"}};
-	for (u32 i = 0; i < ARRAY_SIZE(fields); i++)
-		if (fields[i].at >= 0 && from < fields[i].at + fields[i].size && fields[i].at < to)
-			return fields[i].name;
-	return NULL;
-}
-
 static void say_region(struct verifier *v, u32 regno, s64 off, s32 size, u32 room) {
 	const struct reg *r = &cur_regs(v)[regno];
 	u32 base = base_type(r->type);
@@ -94,17 +81,8 @@ int check_map_value(struct verifier *v, u32 regno, s32 off, s32 size, bool zero_
 	const struct reg *r = &cur_regs(v)[regno];
 	ASSERT(base_type(r->type) == PTR_TO_MAP_VALUE && r->map);
 	const struct map_facts *map = r->map->facts;
-	const char *field;
 	int err = check_region(v, regno, off, size, map->value_size + HOLE(MAP_VALUE_PLUS_ONE), zero_ok);
-	if (err)
-		return err;
-	if (map->fields.kptrs)
-		return refuse_not_yet(v, "maps with kernel pointers, lists or trees in their values");
-	field = field_at(map, r->s.r.smin + off, (s64)r->s.r.umax + off + size);
-	if (!field)
-		return 0;
-	say(v, "name", "%s", field);
-	return refuse(v, SPECIAL_FIELD, -EACCES, field);
+	return err || !map->fields.n ? err : check_map_fields(v, r, off, size, helper);
 }
 
 /* == Packets == */
@@ -239,9 +217,14 @@ static int refuse_write(struct verifier *v, u32 regno) {
 
 static int access_map_value(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 value, bool sext) {
 	struct reg *r = &cur_regs(v)[regno];
+	const struct btf_field *kptr = NULL;
 	int err = check_map_rights(v, regno, off, (s32)size, write);
 	if (!err)
 		err = check_map_value(v, regno, off, (s32)size, false, false);
+	if (!err && r->map->facts->fields.n && scalar_is_const(&r->s))
+		kptr = kptr_at(r->map->facts, off + (s64)r->s.var.value);
+	if (kptr)
+		return access_kptr(v, r->map->facts, kptr, value);
 	if (!err && !write && value >= 0) {
 		struct reg loaded;
 		err = load_map_value(v, r, off, size, sext, &loaded);

@@ -203,11 +203,16 @@ struct ref *state_find_ref(struct state *s, u32 kind, u32 id) {
 	return NULL;
 }
 
-/* Order matters to nobody: the last one takes the place. */
+/* The others keep their order, which logs show. */
+void state_remove_ref(struct state *s, u32 i) {
+	ASSERT(i < s->refs_n);
+	__builtin_memmove(&s->refs[i], &s->refs[i + 1], (--s->refs_n - i) * sizeof s->refs[0]);
+}
+
 bool state_drop_ref(struct state *s, u32 id) {
 	for (u32 i = 0; i < s->refs_n; i++) {
 		if (s->refs[i].kind == REF_PTR && s->refs[i].id == id) {
-			s->refs[i] = s->refs[--s->refs_n];
+			state_remove_ref(s, i);
 			return true;
 		}
 	}

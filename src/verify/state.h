@@ -103,6 +103,7 @@ void frame_free(struct state_pool *p, struct frame *f);
 bool frame_grow(struct state_pool *p, struct frame *f, u32 slots);
 bool state_add_ref(struct state_pool *p, struct state *s, struct ref ref);
 bool state_drop_ref(struct state *s, u32 id);
+void state_remove_ref(struct state *s, u32 i);
 struct ref *state_find_ref(struct state *s, u32 kind, u32 id);
 bool state_push_step(struct state_pool *p, struct state *s, struct step step);
 

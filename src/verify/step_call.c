@@ -209,6 +209,27 @@ static int set_btf_result(struct verifier *v, const struct abi_helper *h, struct
 	return 0;
 }
 
+/* The instance for one processor of what the argument points to. */
+static int set_percpu_result(struct verifier *v, const struct helper_call *call, struct reg *r) {
+	const struct btf_type *t = btf_skip_type(call->ret_btf, call->ret_btf_id);
+	u32 flags = type_flag(call->helper->ret), kind = BTF_INFO_KIND(t->info);
+	s64 size = btf_size(call->ret_btf, call->ret_btf_id);
+	if (call->ret_btf != v->in->kernel_btf)
+		return refuse_not_yet(v, "an object of each processor that the program allocates");
+	if (kind == BTF_KIND_STRUCT || kind == BTF_KIND_UNION) {
+		reg_set_pointer(r, PTR_TO_BTF_ID | (flags & ~(u32)MEM_RDONLY));
+		r->btf = call->ret_btf;
+		r->btf_id = call->ret_btf_id;
+		return 0;
+	}
+	if (size < 0 || size > INT32_MAX)
+		return refuse_text(v, ARG_BTF_TYPE, -EINVAL, "unable to resolve the size of type '%s': %ld",
+		                   btf_name(call->ret_btf, t), (long)size);
+	reg_set_pointer(r, PTR_TO_MEM | flags);
+	r->mem_size = (u32)size;
+	return 0;
+}
+
 static int set_result_type(struct verifier *v, const struct helper_call *call, struct reg *r) {
 	const struct abi_helper *h = call->helper;
 	u32 flags = type_flag(h->ret);
@@ -246,8 +267,10 @@ static int set_result_type(struct verifier *v, const struct helper_call *call, s
 		r->mem_size = (u32)call->mem_size; /* of more nothing is given out */
 		r->dynptr = call->dynptr;
 		return 0;
+	case RET_PTR_TO_MEM_OR_BTF_ID:
+		return set_percpu_result(v, call, r);
 	case RET_PTR_TO_BTF_ID:
-		return set_btf_result(v, h, r);
+		return call->kptr ? set_kptr_result(v, call, r) : set_btf_result(v, h, r);
 	}
 	return refuse_not_yet(v, "a result of this kind");
 }
@@ -397,10 +420,7 @@ static int special_call(struct verifier *v, struct helper_call *call) {
 		note_dynptr(v, call);
 		return 0;
 	case BPF_FUNC_snprintf:
-	case BPF_FUNC_per_cpu_ptr:
-	case BPF_FUNC_this_cpu_ptr:
 	case BPF_FUNC_timer_set_callback:
-	case BPF_FUNC_kptr_xchg:
 		return refuse_not_yet(v, call->helper->name);
 	}
 	if (call->helper->flags & (HELPER_CALLBACK | HELPER_ASYNC_CALLBACK))

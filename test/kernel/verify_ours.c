@@ -38,7 +38,7 @@ static void fill(struct map_facts *f, struct ours_map *m, struct btf **btf) {
 		f->btf_value_type_id = m->value_type_id;
 		btf_find_fields(*btf, m->value_type_id, &fields, &why);
 	}
-	f->fields = (struct map_fields){fields.spin_lock, fields.timer, fields.workqueue, fields.kptrs};
+	f->fields = fields;
 }
 
 static struct map_facts *by_fd(void *owner, s32 fd) {

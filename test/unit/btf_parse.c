@@ -239,6 +239,7 @@ static void special_fields(void) {
 	EXPECT(why);
 	EXPECT_EQ(btf_find_fields(btf, kp, &f, &why), 0);
 	EXPECT_EQ(f.kptrs, 1);
+	EXPECT(f.n == 1 && f.list[0].kind == BTF_FIELD_KPTR && f.list[0].type_id == value && !f.list[0].off);
 	EXPECT_EQ(btf_find_fields(btf, u32_, &f, &why), 0);
 	EXPECT_EQ(f.spin_lock, -1);
 	btf_put(btf);
