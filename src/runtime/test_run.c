@@ -2,7 +2,8 @@
  * in the kernel's net/bpf/test_run.c.
  *
  *     XDP            data_in: [metadata] packet     ctx: struct xdp_md      out: packet, ctx
- *     tc, sockets    data_in: Ethernet frame        ctx: struct __sk_buff   out: frame, ctx
+ *     tc, sockets,   data_in: Ethernet frame        ctx: struct __sk_buff   out: frame, ctx
+ *     routes (LWT)
  *     raw tracepoint ctx_in: u64 args[]             cpu with BPF_F_TEST_RUN_ON_CPU
  *     syscall        ctx_in, changed in place
  *
@@ -391,6 +392,9 @@ static int test_run(struct call *c, struct object_prog *p) {
 	case BPF_PROG_TYPE_SCHED_CLS:
 	case BPF_PROG_TYPE_SCHED_ACT:
 	case BPF_PROG_TYPE_CGROUP_SKB:
+	case BPF_PROG_TYPE_LWT_IN:
+	case BPF_PROG_TYPE_LWT_OUT:
+	case BPF_PROG_TYPE_LWT_XMIT:
 		return run_skb(c, p);
 	case BPF_PROG_TYPE_RAW_TRACEPOINT:
 		return run_raw_tp(c, p);

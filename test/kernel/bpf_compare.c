@@ -542,7 +542,8 @@ static void map_slots(void) {
 
 static void test_runs(void) {
 	static const u32 types[] = {BPF_PROG_TYPE_XDP, BPF_PROG_TYPE_SCHED_CLS, BPF_PROG_TYPE_SOCKET_FILTER, BPF_PROG_TYPE_RAW_TRACEPOINT,
-	                            BPF_PROG_TYPE_SYSCALL, BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_SCHED_ACT};
+	                            BPF_PROG_TYPE_SYSCALL, BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_SCHED_ACT, BPF_PROG_TYPE_LWT_IN,
+	                            BPF_PROG_TYPE_LWT_XMIT, BPF_PROG_TYPE_LWT_SEG6LOCAL};
 	static u8 in[8192], to[8192], ctx[512];
 	for (u32 t = 0; t < ARRAY_SIZE(types); t++) {
 		union bpf_attr l = good_prog(types[t]), a;

@@ -311,13 +311,18 @@ static void compare(const char *object, const struct test *t, const struct judge
 		if (missing && !(judged && missing_pattern(t, kernel->log)))
 			differs(object, t, KIND_LOG, "its log does not have the line", missing);
 	}
+	struct engine_problem problem;
 	s32 here, there = t->result;
 	if (t->runs && !fail) {
 		bool ran = run(ours, &here);
 		if (judged && !run(kernel, &there))
 			return;
 		sum.of[KIND_RESULT]++;
-		snprintf(a, sizeof a, ran ? "%d" : "did not run", here);
+		if (ran)
+			snprintf(a, sizeof a, "%d", here);
+		else
+			snprintf(a, sizeof a, "did not run: %.480s",
+			         engine_explain(ours->engine, &problem) ? problem.sentence : "no reason given");
 		snprintf(b, sizeof b, "%d", there);
 		if (!ran || (here != there && t->result != (s32)POINTER))
 			differs(object, t, KIND_RESULT, a, b);
