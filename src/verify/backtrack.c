@@ -303,6 +303,15 @@ static s64 insn_before(const struct state *s, u32 at, u32 *n) {
 	return (s64)at - 1;
 }
 
+/* Does nothing come before the state: is it at the start of a callback that runs by itself? */
+static bool is_async_root(const struct state *s) {
+	return !s->parent && s->frames[0]->in_async_callback;
+}
+static bool begins_here(const struct state *s) {
+	u32 n = s->history_n;
+	return is_async_root(s) && insn_before(s, s->insn, &n) < 0;
+}
+
 /* What is looked for and stands in a checkpoint is marked there; what was marked already need not be followed. */
 static void mark_in(struct verifier *v, struct state *s, bool *changed) {
 	struct backtrack *bt = &v->bt;
@@ -353,8 +362,8 @@ static int trace(struct verifier *v, struct state *from, bool *changed) {
 	for (;;) {
 		u32 left = s->history_n;
 		if (logging2(v))
-			vlog(v, "mark_precise: frame%d: last_idx %d first_idx %d subseq_idx %d \n", v->bt.frame, (int)at, (int)first,
-			     (int)after);
+			vlog(v, "mark_precise: frame%d: last_idx %d first_idx %d subseq_idx %d \n", v->bt.frame, (int)at,
+			     is_async_root(s) ? 0 : (int)first, (int)after);
 		if (at < 0)
 			return at_function_start(v, s);
 		for (;;) {
@@ -390,7 +399,7 @@ static int trace(struct verifier *v, struct state *from, bool *changed) {
 		if (bt_empty(&v->bt))
 			return 0;
 		after = first;
-		at = (s32)s->last_insn; /* of the parent: the one before its child's first */
+		at = begins_here(s) ? -1 : (s32)s->last_insn; /* of the parent: the one before its child's first */
 		first = s->first_insn;
 	}
 	all_precise(v, from);

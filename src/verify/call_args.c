@@ -29,6 +29,7 @@ static const u32 stack_types[ACCEPTS_MAX] = {PTR_TO_STACK};
 static const u32 str_types[ACCEPTS_MAX] = {PTR_TO_MAP_VALUE};
 static const u32 percpu_types[ACCEPTS_MAX] = {PTR_TO_BTF_ID | MEM_PERCPU, PTR_TO_BTF_ID | MEM_PERCPU | MEM_RCU,
                                               PTR_TO_BTF_ID | MEM_PERCPU | PTR_TRUSTED};
+static const u32 timer_types[ACCEPTS_MAX] = {PTR_TO_MAP_VALUE};
 static const u32 kptr_types[ACCEPTS_MAX] = {PTR_TO_MAP_VALUE, PTR_TO_BTF_ID | MEM_ALLOC};
 static const u32 dynptr_types[ACCEPTS_MAX] = {PTR_TO_STACK, CONST_PTR_TO_DYNPTR};
 
@@ -53,6 +54,7 @@ static const u32 *const accepts[__BPF_ARG_TYPE_MAX] = {
     [ARG_PTR_TO_DYNPTR] = dynptr_types,
     [ARG_PTR_TO_PERCPU_BTF_ID] = percpu_types,
     [ARG_KPTR_XCHG_DEST] = kptr_types,
+    [ARG_PTR_TO_TIMER] = timer_types,
 };
 
 static void say_arg(struct verifier *v, u32 regno, const struct helper_call *call) {
@@ -268,6 +270,31 @@ static int check_lock(struct verifier *v, u32 regno, bool lock) {
 	return refuse(v, UNLOCK_OTHER, -EINVAL);
 }
 
+static int check_timer(struct verifier *v, u32 regno, struct helper_call *call) {
+	const struct reg *r = &cur_regs(v)[regno];
+	const struct map_facts *map = r->map->facts;
+	s64 at = (s64)r->s.var.value + r->off;
+	ASSERT(r->type == PTR_TO_MAP_VALUE);
+	say_reg(v, regno);
+	say(v, "name", "%.16s", map->name);
+	say(v, "type", "bpf_timer");
+	say(v, "off", "%lld", (long long)at);
+	say(v, "expected", "%d", map->fields.timer);
+	if (!scalar_is_const(&r->s))
+		return refuse_text(v, FIELD_PLACE, -EINVAL,
+		                   "R%d doesn't have constant offset. bpf_timer has to be at the constant offset", regno);
+	if (!map->btf)
+		return refuse(v, FIELD_NO_BTF, -EINVAL, map->name, "bpf_timer");
+	if (map->fields.timer < 0)
+		return refuse(v, FIELD_NONE, -EINVAL, map->name, "bpf_timer");
+	if (at != map->fields.timer)
+		return refuse(v, FIELD_PLACE, -EINVAL, (long long)at, "bpf_timer", map->fields.timer);
+	v->values_n = 0;
+	call->map = r->map;
+	call->map_uid = r->map_uid;
+	return 0;
+}
+
 static int check_const_str(struct verifier *v, u32 regno, const struct helper_call *call) {
 	const struct reg *r = &cur_regs(v)[regno];
 	ASSERT(r->type == PTR_TO_MAP_VALUE);
@@ -308,6 +335,8 @@ static int check_kind(struct verifier *v, u32 i, u32 arg, struct helper_call *ca
 	int err;
 	switch (base_type(arg)) {
 	case ARG_CONST_MAP_PTR:
+		if (call->map && (call->map != r->map || call->map_uid != r->map_uid))
+			return refuse(v, TIMER_MAP, -EINVAL, call->map_uid, r->map_uid);
 		call->map = r->map;
 		call->map_uid = r->map_uid;
 		return 0;
@@ -355,6 +384,8 @@ static int check_kind(struct verifier *v, u32 i, u32 arg, struct helper_call *ca
 		call->ret_btf = r->btf;
 		call->ret_btf_id = r->btf_id;
 		return 0;
+	case ARG_PTR_TO_TIMER:
+		return check_timer(v, regno, call);
 	case ARG_KPTR_XCHG_DEST:
 		return check_kptr_field(v, regno, call);
 	case ARG_PTR_TO_CTX:

@@ -379,21 +379,28 @@ static int check_depth(const struct chain *chain, u32 frames, u32 depth, struct 
 	return 0;
 }
 
-/* Follows every chain of calls from the program's first function. */
-int check_max_stack_depth(struct verifier *v) {
+/* The function that the next of a function's calls enters now, not later by itself; -1: there is none. */
+static s32 next_callee(struct verifier *v, struct chain *c) {
+	while (c->call < v->subprogs[c->subprog].calls_end) {
+		u32 at = v->calls[c->call++];
+		s32 callee = subprog_at(v, at + 1 + (u32)v->insns[at].imm);
+		if (!v->subprogs[callee].is_async_callback || insn_is_pseudo_call(&v->insns[at]))
+			return callee;
+	}
+	return -1;
+}
+
+/* Follows every chain of calls from a function that is entered from outside. */
+static int check_depth_from(struct verifier *v, u32 first) {
 	struct chain chain[MAX_FRAMES];
-	u32 frames = 1, depth = frame_size(&v->subprogs[0]);
+	u32 frames = 1, depth = frame_size(&v->subprogs[first]);
 	int err;
-	chain[0] = (struct chain){0, v->subprogs[0].calls};
+	chain[0] = (struct chain){first, v->subprogs[first].calls};
 	err = check_depth(chain, 1, depth, v);
 	while (!err && frames) {
 		struct chain *c = &chain[frames - 1];
 		const struct subprog *sub = &v->subprogs[c->subprog];
-		s32 callee = -1;
-		if (c->call < sub->calls_end) {
-			u32 at = v->calls[c->call++];
-			callee = subprog_at(v, at + 1 + (u32)v->insns[at].imm);
-		}
+		s32 callee = next_callee(v, c);
 		if (callee < 0) {
 			depth -= frame_size(sub);
 			frames--;
@@ -411,4 +418,13 @@ int check_max_stack_depth(struct verifier *v) {
 		err = check_depth(chain, frames, depth, v);
 	}
 	return err;
+}
+
+int check_max_stack_depth(struct verifier *v) {
+	for (u32 s = v->subprogs_n; s--;) {
+		int err = !s || v->subprogs[s].is_async_callback ? check_depth_from(v, s) : 0;
+		if (err)
+			return err;
+	}
+	return 0;
 }

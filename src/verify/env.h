@@ -288,6 +288,7 @@ int stack_live_query(struct verifier *v, struct state *s, u64 live[MAX_FRAMES]);
 
 /* states.c */
 int push_pending(struct verifier *v, u32 insn, s32 prev, struct state **out);
+int push_pending_fresh(struct verifier *v, u32 insn, s32 prev, struct state **out);
 int pop_pending(struct verifier *v);
 int state_visited(struct verifier *v);
 int state_finished(struct verifier *v, struct state *s);
@@ -411,6 +412,7 @@ int check_helper_mem(struct verifier *v, u32 regno, s32 size, bool write, bool z
 int check_mem_size_pair(struct verifier *v, u32 size_reg, bool write, bool zero_ok, struct helper_call *call);
 int step_local_call(struct verifier *v, const struct bpf_insn *insn);
 int push_callback(struct verifier *v, const struct helper_call *call);
+int push_async_callback(struct verifier *v, const struct helper_call *call);
 int leave_subprog(struct verifier *v);
 int leave_early(struct verifier *v, bool zero);
 int check_references(struct verifier *v, const char *what);

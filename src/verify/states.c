@@ -59,6 +59,22 @@ int push_pending(struct verifier *v, u32 insn, s32 prev, struct state **out) {
 	return 0;
 }
 
+/* A state of its own, with one empty frame, that will go on at insn. */
+int push_pending_fresh(struct verifier *v, u32 insn, s32 prev, struct state **out) {
+	struct pending *p;
+	struct state *s = state_new(&v->pool);
+	if (!s || !(s->frames[0] = frame_new(&v->pool)) || !(p = vec_push(&v->pending)))
+		return -ENOMEM;
+	*p = (struct pending){.state = s, .insn = insn, .prev = (u32)prev, .log_end = v->log.end};
+	s->branches = 1;
+	s->first_insn = insn;
+	*out = s;
+	if (v->pending.n > MAX_PENDING)
+		return refuse_text(v, TOO_COMPLEX, -E2BIG, "The sequence of %d jumps is too complex for async cb.",
+		                   (int)v->pending.n);
+	return 0;
+}
+
 /* -ENOENT when nothing is left. */
 int pop_pending(struct verifier *v) {
 	struct pending *p;

@@ -173,6 +173,9 @@ int check_references(struct verifier *v, const char *what) {
 	}
 	if (any)
 		return refuse_text(v, EXIT_LEAK, -EINVAL, "%s would lead to reference leak", what);
+	for (u32 i = 0; s->active_locks && i < s->refs_n; i++)
+		if (s->refs[i].kind == REF_LOCK)
+			say_insn(v, s->refs[i].insn);
 	if (s->active_locks)
 		return refuse_text(v, LOCK_AT_EXIT, -EINVAL, "%s cannot be used inside bpf_spin_lock-ed region", what);
 	return 0;
@@ -419,8 +422,9 @@ static int special_call(struct verifier *v, struct helper_call *call) {
 	case BPF_FUNC_dynptr_write:
 		note_dynptr(v, call);
 		return 0;
-	case BPF_FUNC_snprintf:
 	case BPF_FUNC_timer_set_callback:
+		return push_async_callback(v, call);
+	case BPF_FUNC_snprintf:
 		return refuse_not_yet(v, call->helper->name);
 	}
 	if (call->helper->flags & (HELPER_CALLBACK | HELPER_ASYNC_CALLBACK))

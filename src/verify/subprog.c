@@ -4,6 +4,7 @@
  *   global     verified once by itself against its BTF prototype (global_args.c); a call only checks the arguments
  *   callback   entered from a helper: the walk goes both ways, into the callback and on behind the call. When it
  *              returns, the walk is at the call again, one iteration deeper, until a state repeats (states.c).
+ *   async      a callback that runs later, by itself: walked from a fresh state, whatever the caller's was
  *
  * A frame may use its callers' stacks through pointers; nobody may keep a pointer into a frame that is gone. */
 #include "verify/env.h"
@@ -169,6 +170,42 @@ int push_callback(struct verifier *v, const struct helper_call *call) {
 	return 0;
 }
 
+/* The arguments of a timer's callback: the map, and key and value of the element in which the timer lies. */
+static void set_timer_callback_args(struct frame *callee, const struct helper_call *call) {
+	static const u32 types[] = {CONST_PTR_TO_MAP, PTR_TO_MAP_KEY, PTR_TO_MAP_VALUE};
+	for (u32 i = 0; i < ARRAY_SIZE(types); i++) {
+		struct reg *r = &callee->regs[BPF_REG_1 + i];
+		reg_set_pointer(r, types[i]);
+		r->map = call->map;
+		r->map_uid = call->map_uid;
+	}
+	callee->callback_return = (struct return_range){.min = 0, .max = 0};
+}
+
+/* Queues a run of a callback that comes later: nothing of this state holds then. */
+int push_async_callback(struct verifier *v, const struct helper_call *call) {
+	u32 subprog = (u32)call->callback;
+	struct subprog *sub = &v->subprogs[subprog];
+	struct state *s;
+	struct frame *f;
+	int err;
+	ASSERT(call->callback > 0 && call->helper->id == BPF_FUNC_timer_set_callback);
+	sub->is_callback = sub->is_async_callback = true;
+	err = push_pending_fresh(v, sub->start, (s32)v->at, &s);
+	if (err)
+		return err;
+	f = s->frames[0];
+	f->callsite = -1;
+	f->subprog = subprog;
+	f->in_async_callback = true;
+	f->async_entry = cur_frame(v)->async_entry + 1;
+	reg_set_pointer(&f->regs[BPF_REG_FP], PTR_TO_STACK);
+	set_timer_callback_args(f, call);
+	v->log.scratched_regs = ~0u;
+	v->log.scratched_slots = ~(u64)0;
+	return stack_instance_of(v, s, 0);
+}
+
 /* == Returning == */
 
 int refuse_return(struct verifier *v, const struct reg *r, struct return_range range, const char *when, bool callback) {
@@ -252,6 +289,26 @@ int leave_early(struct verifier *v, bool zero) {
 
 /* == Exit == */
 
+static int check_async_return(struct verifier *v) {
+	const struct frame *f = v->cur->frames[0];
+	const struct reg *r = &cur_regs(v)[BPF_REG_0];
+	char name[TYPE_NAME_MAX];
+	int err = check_reg_read(v, BPF_REG_0);
+	if (err)
+		return err;
+	if (r->type != SCALAR_VALUE) {
+		say(v, "type", "%s", reg_type_name(r->type, name));
+		return refuse_text(v, RETURN_NOT_SCALAR, -EINVAL,
+		                   "At async callback return the register R0 is not a known value (%s)", name);
+	}
+	err = mark_precise(v, BPF_REG_0);
+	if (err)
+		return err;
+	if (r->s.r.smin < f->callback_return.min || r->s.r.smax > f->callback_return.max)
+		return refuse_return(v, r, f->callback_return, "At async callback return", true);
+	return 0;
+}
+
 static int enforce_return(struct verifier *v, struct return_range range) {
 	const struct reg *r = &cur_regs(v)[BPF_REG_0];
 	char name[TYPE_NAME_MAX];
@@ -290,6 +347,8 @@ int check_program_return(struct verifier *v) {
 	char name[TYPE_NAME_MAX];
 	bool subprog = cur_frame(v)->subprog;
 	int err;
+	if (v->cur->frames[0]->in_async_callback)
+		return check_async_return(v);
 	want = subprog ? NULL : abi_return(v->abi, v->in->prog_type, v->in->expected_attach_type);
 	if (!subprog && v->in->prog_type == BPF_PROG_TYPE_LSM)
 		return check_hook_return(v);

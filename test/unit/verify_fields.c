@@ -1,14 +1,15 @@
-/* Kernel pointers in map values: what may be done with each kind of field, and what is said about the rest. The kernel that
- * they point into is a struct of this file. */
+/* Special fields of map values, kernel pointers and timers: what may be done with each, and what is said about the rest.
+ * The kernel that they point into is a struct of this file. */
 #include "test.h"
 #include "abi/abi.h"
 #include "btf/builder.h"
 #include "verify/verifier.h"
 
-/* The value: int a; untrusted *u (8); kptr *r (16); a list head (24); long tail (40). */
-enum { U = 8, R = 16, HEAD = 24, TAIL = 40, VALUE_SIZE = 48 };
+/* The value: int a; untrusted *u (8); kptr *r (16); a list head (24); long tail (40); a timer (48). */
+enum { U = 8, R = 16, HEAD = 24, TAIL = 40, TIMER = 48, VALUE_SIZE = 64 };
 
 static struct btf *kernel, *types;
+static u32 function; /* int (…) for all functions of the tests */
 static struct map_facts map = {.type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = VALUE_SIZE, .max_entries = 1, .name = "m"};
 
 static struct map_facts *by_fd(void *owner, s32 fd) {
@@ -33,7 +34,7 @@ static u32 tagged(struct btf_builder *b, const char *tag, u32 to) {
 static void make_types(void) {
 	struct btf_builder b;
 	const char *why;
-	u32 n, l, task, head, u, r, value;
+	u32 n, l, task, head, timer, u, r, value;
 	btf_builder_init(&b, NULL);
 	n = btf_builder_int(&b, "int", 4, BTF_INT_SIGNED);
 	btf_builder_type(&b, "task_struct", BTF_KIND_STRUCT, 1, 4, 3, btf_builder_string(&b, "pid"), n, 0);
@@ -43,35 +44,45 @@ static void make_types(void) {
 	l = btf_builder_int(&b, "long", 8, BTF_INT_SIGNED);
 	task = btf_builder_type(&b, "task_struct", BTF_KIND_STRUCT, 1, 4, 3, btf_builder_string(&b, "pid"), n, 0);
 	head = btf_builder_type(&b, "bpf_list_head", BTF_KIND_STRUCT, 0, 16, 0);
+	timer = btf_builder_type(&b, "bpf_timer", BTF_KIND_STRUCT, 0, 16, 0);
 	u = tagged(&b, "kptr_untrusted", task);
 	r = tagged(&b, "kptr", task);
-	value = btf_builder_type(&b, "value", BTF_KIND_STRUCT, 5, VALUE_SIZE, 15, btf_builder_string(&b, "a"), n, 0,
+	value = btf_builder_type(&b, "value", BTF_KIND_STRUCT, 6, VALUE_SIZE, 18, btf_builder_string(&b, "a"), n, 0,
 	                         btf_builder_string(&b, "u"), u, U * 8, btf_builder_string(&b, "r"), r, R * 8,
-	                         btf_builder_string(&b, "head"), head, HEAD * 8, btf_builder_string(&b, "tail"), l, TAIL * 8);
+	                         btf_builder_string(&b, "head"), head, HEAD * 8, btf_builder_string(&b, "tail"), l, TAIL * 8,
+	                         btf_builder_string(&b, "timer"), timer, TIMER * 8);
+	function = btf_builder_type(&b, "f", BTF_KIND_FUNC, BTF_FUNC_STATIC,
+	                            btf_builder_type(&b, NULL, BTF_KIND_FUNC_PROTO, 0, n, 0), 0);
 	types = parse(&b);
 	map.btf = types;
 	map.btf_value_type_id = value;
 	EXPECT_EQ(btf_find_fields(types, value, &map.fields, &why), 0);
-	EXPECT_EQ(map.fields.n, 3);
+	EXPECT_EQ(map.fields.n, 4);
 }
 
 #define INSN(c, d, s, o, i) ((struct bpf_insn){.code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i)})
 #define MAP_VALUE(d) INSN(BPF_LD | BPF_IMM | BPF_DW, d, BPF_PSEUDO_MAP_VALUE, 0, 3), INSN(0, 0, 0, 0, 0)
+#define MAP_FD(d) INSN(BPF_LD | BPF_IMM | BPF_DW, d, BPF_PSEUDO_MAP_FD, 0, 3), INSN(0, 0, 0, 0, 0)
 #define LOAD(size, d, s, o) INSN(BPF_LDX | BPF_MEM | (size), d, s, o, 0)
 #define STORE(size, d, s, o) INSN(BPF_STX | BPF_MEM | (size), d, s, o, 0)
 #define STORE_IMM(size, d, o, i) INSN(BPF_ST | BPF_MEM | (size), d, 0, o, i)
 #define MOV(d, i) INSN(BPF_ALU64 | BPF_MOV | BPF_K, d, 0, 0, i)
 #define COPY(d, s) INSN(BPF_ALU64 | BPF_MOV | BPF_X, d, s, 0, 0)
 #define ADD(d, i) INSN(BPF_ALU64 | BPF_ADD | BPF_K, d, 0, 0, i)
+#define FUNCTION(d, o) INSN(BPF_LD | BPF_IMM | BPF_DW, d, BPF_PSEUDO_FUNC, 0, (o) - 1), INSN(0, 0, 0, 0, 0)
 #define IF_NULL(d, o) INSN(BPF_JMP | BPF_JEQ | BPF_K, d, 0, o, 0)
 #define CALL(f) INSN(BPF_JMP | BPF_CALL, 0, 0, 0, f)
-#define OUT MOV(0, 0), INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
+#define EXIT INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
+#define OUT MOV(0, 0), EXIT
+/* Sets the callback of the timer in the value, which begins at instruction 9, and returns. */
+#define CALLBACK MAP_VALUE(6), COPY(1, 6), ADD(1, TIMER), FUNCTION(2, 5), CALL(BPF_FUNC_timer_set_callback), OUT
 /* r0 = bpf_kptr_xchg(value + at, r2) */
 #define XCHG(at) COPY(1, 6), ADD(1, at), CALL(BPF_FUNC_kptr_xchg)
 
 static const struct {
 	struct bpf_insn insns[20];
 	const char *message; /* NULL: accepted */
+	u32 callback;        /* instruction at which it begins, 0 = none */
 } tests[] = {
     {{MAP_VALUE(6), LOAD(BPF_W, 1, 6, 0), STORE(BPF_DW, 6, 1, TAIL), OUT}, NULL},
     {{MAP_VALUE(6), LOAD(BPF_DW, 1, 6, U), IF_NULL(1, 1), LOAD(BPF_W, 2, 1, 0), OUT}, NULL},
@@ -96,10 +107,17 @@ static const struct {
     {{MAP_VALUE(6), MOV(2, 0), XCHG(U), OUT}, "off=8 kptr isn't referenced kptr"},
     {{MAP_VALUE(6), MOV(2, 0), XCHG(TAIL), OUT}, "off=40 doesn't point to kptr"},
     {{MAP_VALUE(6), LOAD(BPF_DW, 2, 6, R), IF_NULL(2, 3), XCHG(R), OUT}, "R2 must be referenced when passed to release function"},
+    {{MAP_VALUE(1), ADD(1, TAIL), MAP_FD(2), MOV(3, 1), CALL(BPF_FUNC_timer_init), OUT},
+     "off 40 doesn't point to 'struct bpf_timer' that is at 48"},
+    {{MAP_VALUE(1), ADD(1, TIMER), MAP_FD(2), MOV(3, 1), CALL(BPF_FUNC_timer_init), OUT}, NULL},
+    {{MAP_VALUE(6), LOAD(BPF_DW, 1, 6, TIMER), OUT}, "bpf_timer cannot be accessed directly by load/store"},
+    {{CALLBACK, LOAD(BPF_W, 1, 2, 0), STORE(BPF_W, 3, 1, 0), OUT}, NULL, 9},
+    {{CALLBACK, STORE_IMM(BPF_W, 2, 0, 1), OUT}, "write to change key R2 not allowed", 9},
+    {{CALLBACK, MOV(0, 1), EXIT}, "At async callback return the register R0 has smin=1 smax=1 should have been in [0, 0]", 9},
 };
 
-static u32 length(const struct bpf_insn *insns) {
-	u32 n = 0;
+static u32 length(const struct bpf_insn *insns, u32 callback) {
+	u32 n = callback;
 	while (insns[n].code != (BPF_JMP | BPF_EXIT))
 		n++;
 	return n + 1;
@@ -108,14 +126,19 @@ static u32 length(const struct bpf_insn *insns) {
 static void fields(void) {
 	make_types();
 	for (u32 i = 0; i < ARRAY_SIZE(tests); i++) {
+		struct bpf_func_info functions[] = {{0, function}, {tests[i].callback, function}};
 		struct verify_input in = {.abi = abi_linux(),
 		                          .insns = tests[i].insns,
-		                          .insns_n = length(tests[i].insns),
+		                          .insns_n = length(tests[i].insns, tests[i].callback),
 		                          .prog_type = BPF_PROG_TYPE_SCHED_CLS,
 		                          .license = "GPL",
 		                          .gpl_compatible = true,
 		                          .caps = VERIFY_BPF | VERIFY_PERFMON | VERIFY_NET_ADMIN,
 		                          .map_by_fd = by_fd,
+		                          .btf = types,
+		                          .func_info = functions,
+		                          .func_info_n = tests[i].callback ? 2 : 1,
+		                          .func_info_size = sizeof functions[0],
 		                          .kernel_btf = kernel};
 		struct verify_output out;
 		struct arena arena;
