@@ -2,10 +2,9 @@
  * both in one pass over the format, so the check runs once ahead with nothing printed, and the size of the copies is
  * counted as if they were made: a format that the kernel refuses is refused with the same error.
  *
- * Supported, as there: %% %c %s %d %i %u %x %X with l or ll, flags 0 + - space and a width; %p %px %pK %ps %pS %pB;
- * %pks %pus (strings in kernel and user memory); %pI4 %pi4 %pI6 %pi6. Where the kernel prints a hash (%p, %pK) or a
- * symbol (%ps …), this prints the number. */
+ * Where the kernel prints a hash (%p, %pK) or a symbol (%ps …), this prints the number. */
 #include "helper/text.h"
+#include "abi/printf.h"
 #include "helper/memory.h"
 
 enum { ARGS_BYTES = 512, STRING_MAX = 512 };
@@ -15,93 +14,6 @@ struct out {
 	u32 size;
 	u64 n; /* length so far, also beyond size */
 };
-struct spec {
-	char flag_zero, flag_plus, flag_left, flag_space;
-	u32 width;
-	char kind;     /* c s d u x X p, 4 and 6 for addresses, b for numbers with 0x */
-	char variant;  /* s: k u or s; 4, 6: i or I */
-	u8 bytes;      /* of an integer */
-	u32 length;    /* of the specification, with the % */
-};
-
-static bool is_space(char c) {
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-static bool is_printable(char c) {
-	return c >= ' ' && c <= '~';
-}
-static bool is_punctuation(char c) {
-	return is_printable(c) && c != ' ' && !(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z');
-}
-static bool ends_word(char c) {
-	return !c || is_space(c) || is_punctuation(c);
-}
-
-/* p is behind the 'p' of a pointer specification. */
-static bool parse_pointer(const char *p, struct spec *s, u32 *used) {
-	s->bytes = 8;
-	if (ends_word(*p))
-		return true;
-	if ((*p == 'k' || *p == 'u') && p[1] == 's') {
-		s->kind = 's', s->variant = *p;
-		*used = 2;
-		return ends_word(p[2]);
-	}
-	if (*p == 'K' || *p == 'x') {
-		*used = 1;
-		return true;
-	}
-	if (*p == 's' || *p == 'S' || *p == 'B') {
-		s->kind = 'b';
-		*used = 1;
-		return true;
-	}
-	if ((*p == 'i' || *p == 'I') && (p[1] == '4' || p[1] == '6')) {
-		s->kind = p[1], s->variant = *p;
-		*used = 2;
-		return true;
-	}
-	return false;
-}
-/* p is at a % that is not %%. */
-static bool parse(const char *p, struct spec *s) {
-	const char *start = p++;
-	*s = (struct spec){.bytes = 4};
-	for (;; p++) {
-		if (*p == '0')
-			s->flag_zero = 1;
-		else if (*p == '+')
-			s->flag_plus = 1;
-		else if (*p == '-')
-			s->flag_left = 1;
-		else if (*p == ' ')
-			s->flag_space = 1;
-		else
-			break;
-	}
-	for (; *p >= '0' && *p <= '9'; p++)
-		s->width = MIN(s->width * 10 + (*p - '0'), 32767u);
-	s->kind = *p;
-	u32 used = 0;
-	if (*p == 'p') {
-		if (!parse_pointer(p + 1, s, &used))
-			return false;
-	} else if (*p == 's') {
-		s->variant = 's';
-		if (!ends_word(p[1]))
-			return false;
-	} else if (*p != 'c') {
-		if (*p == 'l')
-			s->bytes = 8, p++;
-		if (*p == 'l')
-			p++;
-		s->kind = *p == 'i' ? 'd' : *p;
-		if (s->kind != 'd' && s->kind != 'u' && s->kind != 'x' && s->kind != 'X')
-			return false;
-	}
-	s->length = p + 1 + used - start;
-	return true;
-}
 
 static void put(struct out *o, char c) {
 	if (o->n + 1 < o->size)
@@ -112,7 +24,7 @@ static void pad(struct out *o, char c, u32 n) {
 	while (n--)
 		put(o, c);
 }
-static void put_text(struct out *o, const struct spec *s, const char *text, u32 n) {
+static void put_text(struct out *o, const struct printf_spec *s, const char *text, u32 n) {
 	u32 fill = s->width > n ? s->width - n : 0;
 	if (!s->flag_left)
 		pad(o, ' ', fill);
@@ -133,7 +45,7 @@ static u32 digits_of(char *to, u64 value, u32 base, bool capital) {
 		to[i] = reversed[n - 1 - i];
 	return n;
 }
-static void put_number(struct out *o, const struct spec *s, u64 value) {
+static void put_number(struct out *o, const struct printf_spec *s, u64 value) {
 	char digits[24], sign = 0;
 	if (s->bytes == 4)
 		value = s->kind == 'd' ? (u64)(s64)(s32)value : (u32)value;
@@ -155,7 +67,7 @@ static void put_number(struct out *o, const struct spec *s, u64 value) {
 	if (s->flag_left)
 		pad(o, ' ', fill);
 }
-static u32 address_text(char *to, const struct spec *s, const u8 *b) {
+static u32 address_text(char *to, const struct printf_spec *s, const u8 *b) {
 	u32 n = 0;
 	if (s->kind == '4') {
 		for (u32 i = 0; i < 4; i++) {
@@ -187,7 +99,7 @@ static int take(u32 *room, u32 bytes, u32 alignment) {
 	*room = ARGS_BYTES - used;
 	return 0;
 }
-static int put_argument(const struct skep_run *run, struct out *o, const struct spec *s, u64 arg, u32 *room) {
+static int put_argument(const struct skep_run *run, struct out *o, const struct printf_spec *s, u64 arg, u32 *room) {
 	char text[STRING_MAX];
 	u8 bytes[16];
 	switch (s->kind) {
@@ -220,7 +132,7 @@ static int put_argument(const struct skep_run *run, struct out *o, const struct 
 	}
 	case 'p':
 	case 'b': {
-		struct spec number = {.kind = 'x', .bytes = 8, .width = 16, .flag_zero = 1};
+		struct printf_spec number = {.kind = 'x', .bytes = 8, .width = 16, .flag_zero = 1};
 		struct out whole = {text, sizeof text, 0};
 		if (s->kind == 'b')
 			put(&whole, '0'), put(&whole, 'x');
@@ -236,25 +148,14 @@ static int put_argument(const struct skep_run *run, struct out *o, const struct 
 
 s64 text_format(const struct skep_run *run, char *to, u32 size, const char *fmt, u32 fmt_size, const u64_anywhere *args,
                 u32 args_n) {
-	struct spec s;
+	struct printf_spec s;
 	u32 length = 0, n = 0, room = ARGS_BYTES;
 	while (length < fmt_size && fmt[length])
 		length++;
 	if (length == fmt_size)
 		return -EINVAL;
-	for (u32 i = 0; i < length; i++) {
-		if ((u8)fmt[i] < 0x80 && !is_printable(fmt[i]) && !is_space(fmt[i]))
-			return -EINVAL;
-		if (fmt[i] != '%')
-			continue;
-		if (fmt[i + 1] == '%') {
-			i++;
-			continue;
-		}
-		if (n++ >= args_n || !parse(fmt + i, &s))
-			return -EINVAL;
-		i += s.length - 1;
-	}
+	if (!printf_valid(fmt, length, args_n))
+		return -EINVAL;
 	struct out o = {to, size, 0};
 	n = 0;
 	for (u32 i = 0; i < length; i++) {
@@ -263,7 +164,7 @@ s64 text_format(const struct skep_run *run, char *to, u32 size, const char *fmt,
 			i += fmt[i] == '%';
 			continue;
 		}
-		parse(fmt + i, &s);
+		printf_parse(fmt + i, &s);
 		int error = put_argument(run, &o, &s, args[n++], &room);
 		if (error)
 			return error;

@@ -6,6 +6,7 @@
  *
  * Memory and its size are two arguments: the memory's register is remembered, and the size's checks the pair with the
  * largest value that the size can have. Kinds that are not understood are refused, never waved through. */
+#include "abi/printf.h"
 #include "verify/env.h"
 #include <string.h>
 
@@ -314,6 +315,35 @@ static int check_const_str(struct verifier *v, u32 regno, const struct helper_ca
 	for (; !err && at < map->value_size && c; at++)
 		err = map->read_value(map, (u32)at, &c, 1);
 	return err ? err : c ? refuse(v, STRING_NOT_TERMINATED, -EINVAL) : 0;
+}
+
+/* bpf_snprintf: does the text in r3, which is known to be constant and to end, fit as many arguments as r5 says? */
+int check_format(struct verifier *v) {
+	const struct reg *fmt = &cur_regs(v)[BPF_REG_3], *size = &cur_regs(v)[BPF_REG_5];
+	const struct map_facts *map = fmt->map->facts;
+	u32 at = (u32)((s64)fmt->s.var.value + fmt->off), n = 0, room = map->value_size - at;
+	char *text;
+	bool valid;
+	int err;
+	ASSERT(fmt->type == PTR_TO_MAP_VALUE && at < map->value_size);
+	say(v, "name", "bpf_snprintf");
+	if (size->s.var.value % 8)
+		return refuse_text(v, FORMAT_STRING, -EINVAL, "%s", "");
+	text = pool_alloc(&v->pool, (u64)room + 1);
+	if (!text)
+		return -ENOMEM;
+	err = map->read_value(map, at, text, room);
+	text[room] = 0;
+	while (!err && text[n])
+		n++;
+	valid = !err && printf_valid(text, n, (u32)(size->s.var.value / 8));
+	pool_free(&v->pool, text, (u64)room + 1);
+	if (err)
+		return err;
+	if (!valid)
+		return refuse(v, FORMAT_STRING, -EINVAL);
+	v->values_n = 0;
+	return 0;
 }
 
 /* == One argument == */

@@ -406,6 +406,7 @@ struct helper_call {
 int check_helper_args(struct verifier *v, struct helper_call *call);
 /* Does the register hold what an argument of that kind wants? want: name of the structure, NULL none. */
 int check_arg_type(struct verifier *v, u32 regno, u32 arg, const char *want, const struct helper_call *call);
+int check_format(struct verifier *v);
 int check_arg_offset(struct verifier *v, u32 regno, u32 arg);
 int set_helper_result(struct verifier *v, struct helper_call *call);
 int check_helper_mem(struct verifier *v, u32 regno, s32 size, bool write, bool zero_ok, struct helper_call *call);

@@ -425,7 +425,7 @@ static int special_call(struct verifier *v, struct helper_call *call) {
 	case BPF_FUNC_timer_set_callback:
 		return push_async_callback(v, call);
 	case BPF_FUNC_snprintf:
-		return refuse_not_yet(v, call->helper->name);
+		return check_format(v);
 	}
 	if (call->helper->flags & (HELPER_CALLBACK | HELPER_ASYNC_CALLBACK))
 		return refuse_not_yet(v, call->helper->name);
