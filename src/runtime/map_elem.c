@@ -95,15 +95,11 @@ static void elem_end(struct elem *x) {
 	free(x->allocated);
 	object_unuse(&x->m->o);
 }
-/* Locks and timers in a value are not shown: they read as zero. */
+/* Special fields of a value are not shown: they read as zero. */
 static void hide_fields(const struct object_map *m, u8 *value) {
 	const struct btf_fields *f = &m->m.facts.fields;
-	if (f->spin_lock >= 0)
-		memset(value + f->spin_lock, 0, 4);
-	if (f->timer >= 0)
-		memset(value + f->timer, 0, 16);
-	if (f->workqueue >= 0)
-		memset(value + f->workqueue, 0, 16);
+	for (u32 i = 0; i < f->n; i++)
+		memset(value + f->list[i].off, 0, f->list[i].size);
 }
 
 s64 cmd_map_lookup_elem(struct call *c) {

@@ -8,7 +8,7 @@
  *   liveness.c     registers (before the walk) and stack slots (during it)
  *   attach_target.c   what the program is attached to by BTF
  *   step_*.c       one instruction on one state
- *   mem.c stack.c btf_access.c ctx_access.c ctx_args.c   what memory it may touch
+ *   mem.c stack.c btf_access.c ctx_access.c ctx_args.c   what memory it may touch;   dynptr.c kptr.c   what is kept in it
  *   states.c       checkpoints, pruning, loops;   backtrack.c   which scalars had to be exact
  *   fastcall.c     frames without the registers that are saved around inlined calls
  *   fixup.c        rewriting and facts, after the walk
