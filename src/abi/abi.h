@@ -313,13 +313,17 @@ const struct abi_cmd *abi_cmd(const struct skep_abi *abi, u32 id);
 /* == Kernel functions == */
 
 enum abi_kfunc_flag {
-	KFUNC_ACQUIRE = 1 << 0, KFUNC_RELEASE = 1 << 1, KFUNC_RET_NULL = 1 << 2, KFUNC_TRUSTED_ARGS = 1 << 4,
-	KFUNC_SLEEPABLE = 1 << 5, KFUNC_DESTRUCTIVE = 1 << 6, KFUNC_RCU = 1 << 7, KFUNC_ITER_NEW = 1 << 8,
-	KFUNC_ITER_NEXT = 1 << 9, KFUNC_ITER_DESTROY = 1 << 10, KFUNC_RCU_PROTECTED = 1 << 11, KFUNC_FASTCALL = 1 << 12,
+	KFUNC_ACQUIRE = 1 << 0, KFUNC_RELEASE = 1 << 1, KFUNC_RET_NULL = 1 << 2, KFUNC_SLEEPABLE = 1 << 5,
+	KFUNC_DESTRUCTIVE = 1 << 6, KFUNC_RCU = 1 << 7, KFUNC_ITER_NEW = 1 << 8, KFUNC_ITER_NEXT = 1 << 9,
+	KFUNC_ITER_DESTROY = 1 << 10, KFUNC_RCU_PROTECTED = 1 << 11, KFUNC_FASTCALL = 1 << 12,
+	KFUNC_ITER = KFUNC_ITER_NEW | KFUNC_ITER_NEXT | KFUNC_ITER_DESTROY,
+	/* our own, not KF_ bits: kfuncs.def */
+	KFUNC_UNDER_LOCK = 1 << 24, KFUNC_SESSION = 1 << 25, KFUNC_BPF_ITER = 1 << 26, KFUNC_DEVICE_BOUND = 1 << 27,
+	KFUNC_CHANGES_PKT = 1 << 28,
 };
 struct abi_kfunc {
 	const char *name;
-	u32 flags;   /* enum abi_kfunc_flag: the kernel's KF_ bits */
+	u32 flags;   /* enum abi_kfunc_flag */
 	u64 types;   /* program types that may call it */
 	u16 since;
 	u8 engine;

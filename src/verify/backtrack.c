@@ -195,6 +195,8 @@ static int back_call(struct verifier *v, struct backtrack *bt, u32 insn, u32 aft
 			return back_into_caller(v, bt, true);
 	} else if (is_callback_call(v, insn) && after != insn + 1) {
 		return back_into_caller(v, bt, false); /* its arguments come from the helper */
+	} else if (insn_is_kfunc_call(call) && !call->imm) {
+		return -ENOTSUPP;
 	}
 	*bt_regs(bt) &= ~1u;
 	if (after != insn + 1 && !is_callback_call(v, insn)) /* a tail call that ended the function */

@@ -296,7 +296,7 @@ static int check_timer(struct verifier *v, u32 regno, struct helper_call *call) 
 	return 0;
 }
 
-static int check_const_str(struct verifier *v, u32 regno, const struct helper_call *call) {
+int check_const_str(struct verifier *v, u32 regno, const struct helper_call *call) {
 	const struct reg *r = &cur_regs(v)[regno];
 	ASSERT(r->type == PTR_TO_MAP_VALUE);
 	const struct map_facts *map = r->map->facts;
@@ -481,8 +481,8 @@ static int check_arg(struct verifier *v, u32 i, struct helper_call *call) {
 		if (err)
 			return err;
 	}
-	if (reg_is_zero(r) && arg & PTR_MAYBE_NULL) { /* no other number will do; what only callbacks get is checked there */
-		err = base_type(arg) == ARG_PTR_TO_STACK ? 0 : mark_precise(v, (s32)regno);
+	if (reg_is_zero(r) && arg & PTR_MAYBE_NULL) { /* no other number will do */
+		err = mark_precise(v, (s32)regno);
 	} else {
 		err = check_arg_type(v, regno, arg, call->helper->btf[i], call);
 		if (!err)

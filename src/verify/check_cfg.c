@@ -44,15 +44,6 @@ static bool ends_function(const struct bpf_insn *insn) {
 	return insn->code == (BPF_JMP | BPF_EXIT) || insn->code == (BPF_JMP | BPF_JA) || insn->code == (BPF_JMP32 | BPF_JA);
 }
 
-/* The kernel resolves every kernel function that a program names, reached or not; imm 0 is a weak one that is absent. */
-static int check_kfunc_exists(struct verifier *v, const struct bpf_insn *insn) {
-	const struct btf *btf = v->in->kernel_btf;
-	const struct btf_type *t = btf && !insn->off ? btf_type(btf, (u32)insn->imm) : NULL;
-	if ((!insn->imm && !insn->off) || (t && btf_kind(t) == BTF_KIND_FUNC))
-		return 0;
-	return refuse_text(v, KFUNC_UNKNOWN, -EINVAL, "kernel btf_id %u is not a function", (u32)insn->imm);
-}
-
 static int check_jump(struct verifier *v, struct subprog *sub, u32 i) {
 	s64 to = jump_target(&v->insns[i], i);
 	sub->back_edge |= to <= i;
@@ -102,7 +93,7 @@ static int find_functions(struct verifier *v) {
 			v->calls[v->calls_n++] = i;
 			err = add_subprog(v, (s64)i + 1 + v->insns[i].imm);
 		} else if (insn_is_kfunc_call(&v->insns[i])) {
-			err = check_kfunc_exists(v, &v->insns[i]);
+			err = kfunc_find(v, i);
 		}
 		if (err)
 			return err;
@@ -184,6 +175,17 @@ static void mark_helper_call(struct verifier *v, u32 t) {
 		sub->might_sleep = true;
 }
 
+static void mark_kfunc_call(struct verifier *v, u32 t) {
+	u32 flags = kfunc_flags_at(v, t);
+	struct subprog *sub = &v->subprogs[v->aux[t].subprog];
+	if (flags & KFUNC_ITER_NEXT) /* where loops come round and converge */
+		mark(v, t, AUX_CHECKPOINT | AUX_PRUNE);
+	if (flags & KFUNC_CHANGES_PKT)
+		sub->changes_pkt_data = true;
+	if (flags & KFUNC_SLEEPABLE)
+		sub->might_sleep = true;
+}
+
 static int visit_jump(struct verifier *v, struct walk *w, u32 t) {
 	const struct bpf_insn *insn = &v->insns[t];
 	int err = 0;
@@ -193,6 +195,8 @@ static int visit_jump(struct verifier *v, struct walk *w, u32 t) {
 	case BPF_CALL:
 		if (insn_is_helper_call(insn))
 			mark_helper_call(v, t);
+		else if (insn_is_kfunc_call(insn))
+			mark_kfunc_call(v, t);
 		return visit_call(v, w, t, insn_is_pseudo_call(insn));
 	case BPF_JA:
 		break;

@@ -9,6 +9,7 @@
  *   attach_target.c   what the program is attached to by BTF
  *   step_*.c       one instruction on one state
  *   mem.c stack.c btf_access.c ctx_access.c ctx_args.c   what memory it may touch;   dynptr.c kptr.c   what is kept in it
+ *   kfunc*.c section.c iter.c   calls of kernel functions
  *   states.c       checkpoints, pruning, loops;   backtrack.c   which scalars had to be exact
  *   fastcall.c     frames without the registers that are saved around inlined calls
  *   fixup.c        rewriting and facts, after the walk
@@ -90,6 +91,7 @@ struct insn_aux { /* small: there is one for each instruction */
 			const struct map_ref *map;
 			u64 key; /* constant key, or number of iterations */
 		};
+		const struct kfunc *kfunc; /* call of a kernel function: NULL for an absent one */
 	};
 };
 STATIC_ASSERT(sizeof(struct insn_aux) == 40, "each byte here is one for each instruction");
@@ -150,6 +152,7 @@ enum { ID_PAIRS = (MAX_BPF_REG + STACK_SLOTS) * MAX_FRAMES };
 
 struct scc_visit;
 struct stack_liveness;
+struct kfunc;
 
 struct verifier {
 	const struct verify_input *in;
@@ -176,6 +179,8 @@ struct verifier {
 	u32 lines_n;
 	struct map_ref *maps[MAX_USED_MAPS];
 	u32 maps_n;
+	struct kfunc *kfuncs;   /* kernel functions that it names */
+	u32 kfuncs_n;
 	bool has_loops, has_calls, sleepable, strict_alignment, test_state_freq;
 
 	struct state *cur;
@@ -411,6 +416,8 @@ int check_arg_offset(struct verifier *v, u32 regno, u32 arg);
 int set_helper_result(struct verifier *v, struct helper_call *call);
 int check_helper_mem(struct verifier *v, u32 regno, s32 size, bool write, bool zero_ok, struct helper_call *call);
 int check_mem_size_pair(struct verifier *v, u32 size_reg, bool write, bool zero_ok, struct helper_call *call);
+int check_const_str(struct verifier *v, u32 regno, const struct helper_call *call);
+int check_mem_arg(struct verifier *v, u32 regno, u32 size);
 int step_local_call(struct verifier *v, const struct bpf_insn *insn);
 int push_callback(struct verifier *v, const struct helper_call *call);
 int push_async_callback(struct verifier *v, const struct helper_call *call);
@@ -424,6 +431,25 @@ void clear_packet_pointers(struct verifier *v);
 int release_reference(struct verifier *v, u32 id);
 u32 acquire_reference(struct verifier *v, u32 insn);
 void mark_known_not_null(struct verifier *v, struct reg *r);
+
+/* kfunc.c */
+int kfunc_find(struct verifier *v, u32 at);
+const struct kfunc *kfunc_at(const struct verifier *v, u32 at);
+u32 kfunc_flags_at(const struct verifier *v, u32 at); /* enum abi_kfunc_flag, 0 for what cannot be called */
+u32 kfunc_args_n(const struct verifier *v, u32 at);
+const char *kfunc_name(const struct verifier *v, const struct bpf_insn *insn); /* NULL: nothing of that number */
+int check_kfuncs_left(struct verifier *v);
+int step_kfunc_call(struct verifier *v);
+
+/* section.c */
+int check_helper_section(struct verifier *v, const char *name, u32 id);
+int check_sections_closed(struct verifier *v, const char *what);
+
+/* iter.c */
+bool iter_is_active(const struct verifier *v);
+bool iter_slots_equal(const struct reg *old, const struct reg *cur);
+bool iter_depths_differ(const struct state *old, const struct state *cur);
+void log_iter(struct verifier *v, const struct reg *r, s32 off);
 
 /* verifier.c */
 int refuse_uninit(struct verifier *v, u32 reg);

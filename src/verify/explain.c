@@ -81,7 +81,10 @@ void say_insn(struct verifier *v, u32 insn) {
 		say(v, "line", "%u", BPF_LINE_INFO_LINE_NUM(line->line_col));
 	else
 		say(v, "line", "(instruction %u)", insn);
-	say(v, "name", "bpf_%s", h ? h->name : "?");
+	if (insn_is_kfunc_call(&v->insns[insn]) && kfunc_name(v, &v->insns[insn]))
+		say(v, "name", "%s", kfunc_name(v, &v->insns[insn]));
+	else
+		say(v, "name", "bpf_%s", h ? h->name : "?");
 }
 
 void note_origin(struct verifier *v, u32 id) {

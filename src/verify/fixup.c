@@ -154,6 +154,8 @@ static void call_facts(const struct verifier *v, const struct move *m, u32 i, st
 		x->has_calls = true;
 		return;
 	}
+	if (insn_is_kfunc_call(&v->insns[i])) /* verified; the user engine refuses to run it (prog_image.c) */
+		return;
 	h = abi_helper_for(v->abi, (u32)v->insns[i].imm, &v->caller, NULL);
 	ASSERT(h);
 	x->has_helpers = true;

@@ -288,11 +288,11 @@ int prepare_subprog_args(struct verifier *v, u32 subprog) {
 
 /* == The caller's side == */
 
-static int check_mem_arg(struct verifier *v, u32 regno, u32 size) {
+int check_mem_arg(struct verifier *v, u32 regno, u32 size) {
 	struct reg *r = &cur_regs(v)[regno], was = *r;
 	int err;
-	if (reg_is_zero(r))
-		return 0;
+	if (reg_is_zero(r)) /* no other number will do */
+		return mark_precise(v, (s32)regno);
 	if (r->type & PTR_MAYBE_NULL) /* if there is memory, is it enough? */
 		mark_known_not_null(v, r);
 	err = check_helper_mem(v, regno, (s32)size, false, true, NULL);
@@ -307,7 +307,7 @@ static int check_object_arg(struct verifier *v, const struct subprog_arg *arg, u
 	struct helper_call none = {.callback = -1};
 	int err;
 	if (reg_is_zero(&cur_regs(v)[regno]) && arg->type & PTR_MAYBE_NULL)
-		return 0;
+		return mark_precise(v, (s32)regno);
 	err = check_arg_type(v, regno, arg->type, btf_name_of(v->in->kernel_btf, arg->btf_id), &none);
 	return err ? err : check_arg_offset(v, regno, arg->type);
 }

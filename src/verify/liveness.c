@@ -29,6 +29,8 @@ static void call_uses(const struct verifier *v, const struct bpf_insn *insn, u32
 	enum abi_why why;
 	*set = SCRATCH_REGS;
 	*use = ARG_REGS;
+	if (insn_is_kfunc_call(insn))
+		*use = (2u << kfunc_args_n(v, (u32)(insn - v->insns))) - 2;
 	if (!insn_is_helper_call(insn))
 		return;
 	h = abi_helper_for(v->abi, (u32)insn->imm, &v->caller, &why);

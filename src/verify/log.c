@@ -322,6 +322,10 @@ static u32 log_slot(struct verifier *v, const struct frame *f, u32 i) {
 		log_dynptr(v, i + second, &slot->reg);
 		return second;
 	}
+	if (slot->kind[7] == STACK_ITER) {
+		log_iter(v, &slot->reg, -(s32)(i + 1) * 8);
+		return 0;
+	}
 	if (slot_is_spill(slot)) /* what lies above a spill of fewer than 8 bytes */
 		text[strcspn(text, "r")] = 0;
 	vlog(v, " fp%d=%s", -(s32)(i + 1) * 8, text);
@@ -384,6 +388,8 @@ void log_insn_state(struct verifier *v) {
 static const char *helper_name(void *owner, const struct bpf_insn *insn, char *buffer, u32 size) {
 	const struct verifier *v = owner;
 	const struct abi_helper *helper;
+	if (insn_is_kfunc_call(insn))
+		return kfunc_name(v, insn);
 	if (!insn_is_helper_call(insn))
 		return NULL;
 	helper = abi_helper(v->abi, (u32)insn->imm);

@@ -25,6 +25,7 @@ struct map_ref {
 
 /* In id: off is the distance to the plain holder, added with 64 or with 32 bits. */
 enum { ID_ADD_CONST64 = 1u << 31, ID_ADD_CONST32 = 1u << 30, ID_ADD_CONST = ID_ADD_CONST64 | ID_ADD_CONST32 };
+enum iter_state { ITER_NONE, ITER_ACTIVE, ITER_DRAINED };
 enum { AT_PKT_END = -1, BEYOND_PKT_END = -2 };   /* range of a pointer known to be at or past the end */
 enum { MAX_PACKET_OFF = 0xffff, MAX_VAR_OFF = 1 << 29 };
 
@@ -48,6 +49,11 @@ struct reg {
 		struct { /* of a dynptr, in a register or in stack slots (dynptr.c) */
 			u32 dynptr_type; /* enum bpf_dynptr_type */
 			bool dynptr_first;
+		};
+		struct { /* in the slots of an iterator (iter.c) */
+			const struct btf *iter_btf;
+			u32 iter_id;
+			u32 iter_state : 2, iter_depth : 30;
 		};
 		u32 subprog;
 		u64 raw[2];
@@ -91,6 +97,8 @@ bool reg_is_trusted(const struct reg *r);
 static inline bool reg_is_packet_slice(const struct reg *r) {
 	return base_type(r->type) == PTR_TO_MEM && r->type & (DYNPTR_TYPE_SKB | DYNPTR_TYPE_XDP | DYNPTR_TYPE_SKB_META);
 }
+/* A pointer to an object that is alive for the rest of the run. */
+bool reg_is_trusted(const struct reg *r);
 /* A pointer that is known not to be NULL. */
 bool reg_not_null(const struct reg *r);
 /* The kernel's word for a type: "map_value_or_null". */

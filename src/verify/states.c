@@ -132,7 +132,7 @@ static void log_scc(struct verifier *v, const char *what, const struct scc_visit
 	if (!logging2(v))
 		return;
 	vlog(v, "SCC %s (", what);
-	for (u32 i = 0; i < visit->depth; i++)
+	for (u32 i = 0; i < visit->depth && visit->callsites[i]; i++) /* a call by instruction 0 ends the reference's list */
 		vlog(v, "%d,", visit->callsites[i]);
 	vlog(v, "%d)\n", visit->scc);
 }
@@ -188,6 +188,7 @@ static int scc_add_backedge(struct verifier *v, struct state *old) {
 		return -ENOMEM;
 	b->state->equal = old;
 	b->state->insn = v->at;
+	log_scc(v, "backedge", visit);
 	b->next = visit->backedges;
 	visit->backedges = b;
 	v->backedges_n++;
@@ -353,7 +354,7 @@ static bool slot_safe(struct verifier *v, const struct slot *old, const struct s
 		return old->reg.dynptr_type == cur->reg.dynptr_type && old->reg.dynptr_first == cur->reg.dynptr_first &&
 		       ids_match(v, old->reg.ref, cur->reg.ref);
 	case STACK_ITER:
-		return false;
+		return iter_slots_equal(&old->reg, &cur->reg) && ids_match(v, old->reg.ref, cur->reg.ref);
 	}
 	return true;
 }
@@ -541,6 +542,10 @@ static int compare(struct verifier *v, const struct state *old, bool *loop, bool
 	*going_on = true;
 	if (state_frame(old)->in_async_callback && state_frame(old)->async_entry != cur_frame(v)->async_entry)
 		return 0;
+	if (kfunc_flags_at(v, v->at) & KFUNC_ITER_NEXT) { /* it will end, so the same again is as good as over */
+		*loop = true;
+		return states_equal(v, old, cur, WITHIN) && iter_is_active(v);
+	}
 	if (v->insns[v->at].code == (BPF_JMP | BPF_JCOND)) {
 		*loop = true;
 		if (old->may_goto_depth != cur->may_goto_depth && states_equal(v, old, cur, WITHIN))
@@ -550,7 +555,8 @@ static int compare(struct verifier *v, const struct state *old, bool *loop, bool
 		*loop = true;
 		return states_equal(v, old, cur, WITHIN);
 	}
-	if (may_be_same(old, cur) && states_equal(v, old, cur, EXACT) && old->may_goto_depth == cur->may_goto_depth &&
+	if (may_be_same(old, cur) && states_equal(v, old, cur, EXACT) && !iter_depths_differ(old, cur) &&
+	    old->may_goto_depth == cur->may_goto_depth &&
 	    old->callback_unroll_depth == cur->callback_unroll_depth)
 		return refuse_endless(v, old);
 	return 0;

@@ -40,7 +40,8 @@ static int check_allowed(struct verifier *v, u32 id, const struct abi_helper **o
 	if (likely(h && (!(h->flags & HELPER_GPL) || v->in->gpl_compatible) &&
 	           (!(h->flags & HELPER_MIGHT_SLEEP) || v->cur->in_sleepable) && target_allows(v, id))) {
 		*out = h;
-		return 0;
+		snprintf(name, sizeof name, "bpf_%s", h->name);
+		return h->flags & HELPER_MIGHT_SLEEP ? check_helper_section(v, name, id) : 0;
 	}
 	snprintf(name, sizeof name, "bpf_%s", any->name);
 	say(v, "name", "%s", name);
@@ -178,7 +179,7 @@ int check_references(struct verifier *v, const char *what) {
 			say_insn(v, s->refs[i].insn);
 	if (s->active_locks)
 		return refuse_text(v, LOCK_AT_EXIT, -EINVAL, "%s cannot be used inside bpf_spin_lock-ed region", what);
-	return 0;
+	return check_sections_closed(v, what);
 }
 
 static int release_argument(struct verifier *v, const struct helper_call *call) {
@@ -473,12 +474,18 @@ static int step_helper_call(struct verifier *v, const struct bpf_insn *insn) {
 	return 0;
 }
 
+static bool allowed_under_lock(const struct verifier *v, const struct bpf_insn *insn) {
+	if (insn_is_helper_call(insn))
+		return insn->imm == BPF_FUNC_spin_unlock;
+	return !insn_is_kfunc_call(insn) || kfunc_flags_at(v, v->at) & KFUNC_UNDER_LOCK;
+}
+
 int step_call(struct verifier *v, const struct bpf_insn *insn) {
-	if (v->cur->active_locks && insn_is_helper_call(insn) && insn->imm != BPF_FUNC_spin_unlock)
+	if (v->cur->active_locks && !allowed_under_lock(v, insn))
 		return refuse(v, LOCK_CALL, -EINVAL);
 	if (insn_is_pseudo_call(insn))
 		return step_local_call(v, insn);
 	if (insn_is_kfunc_call(insn))
-		return refuse_not_yet(v, "kernel functions (kfuncs)");
+		return step_kfunc_call(v);
 	return step_helper_call(v, insn);
 }

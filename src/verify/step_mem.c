@@ -173,6 +173,9 @@ int step_packet_load(struct verifier *v, const struct bpf_insn *insn) {
 		return check_references(v, "BPF_LD_[ABS|IND]");
 	if (v->cur->active_locks)
 		return refuse(v, LOCK_LD_ABS, -EINVAL);
+	err = check_sections_closed(v, "BPF_LD_[ABS|IND]");
+	if (err)
+		return err;
 	if (regs[BPF_REG_6].type != PTR_TO_CTX)
 		return refuse(v, LD_ABS_R6, -EINVAL);
 	if (BPF_MODE(insn->code) == BPF_IND) {

@@ -329,7 +329,7 @@ static int passes(struct verifier *v) {
 	static int (*const in_order[])(struct verifier *) = {
 	    check_input, allocate,     check_subprogs, check_btf_func,  check_btf_line,      resolve_immediates,
 	    check_cfg,   check_attach, find_fastcalls, find_loops,      stack_live_init,     find_live_registers,
-	    walk_all,    count_stack,  check_max_stack_depth, count_inlined_loops, fixup};
+	    walk_all,    count_stack,  check_max_stack_depth, count_inlined_loops, check_kfuncs_left, fixup};
 	for (u32 i = 0; i < ARRAY_SIZE(in_order); i++) {
 		int err = in_order[i](v);
 		if (err)

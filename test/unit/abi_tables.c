@@ -207,7 +207,7 @@ static void commands_and_links(void) {
 		EXPECT(abi_link_type(ABI, i) && abi_link_type(ABI, i)->since);
 	EXPECT(!abi_cmd(ABI, __MAX_BPF_CMD) && !abi_attach(ABI, __MAX_BPF_ATTACH_TYPE));
 	const struct abi_kfunc *k = abi_kfunc(ABI, "bpf_iter_num_next");
-	EXPECT(k && k->flags == (KFUNC_ITER_NEXT | KFUNC_RET_NULL));
+	EXPECT(k && k->flags == (KFUNC_ITER_NEXT | KFUNC_RET_NULL | KFUNC_UNDER_LOCK));
 	EXPECT(!abi_kfunc(ABI, "bpf_nothing"));
 }
 static void syscalls(void) {

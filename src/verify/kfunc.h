@@ -1,0 +1,57 @@
+/* Calls of kernel functions: what their parts share. Only files of this room include it.
+ *
+ *   kfunc.c        which function a call means, who may call it, what comes back
+ *   kfunc_args.c   arguments, by their BTF types and the suffixes of their names
+ *   section.c      sections that functions open and close: RCU, no preemption
+ *   iter.c         iterators on the stack */
+#ifndef SKEP_VERIFY_KFUNC_H
+#define SKEP_VERIFY_KFUNC_H
+#include "verify/env.h"
+
+/* Functions that the verifier itself must know. */
+enum kfunc_special {
+	KF_PLAIN, KF_RCU_READ_LOCK, KF_RCU_READ_UNLOCK, KF_PREEMPT_DISABLE, KF_PREEMPT_ENABLE, KF_CAST_TO_KERN_CTX,
+	KF_RDONLY_CAST, KF_CSS_TASK_NEW, KF_SESSION_COOKIE, KF_GET_KMEM_CACHE, KF_TRAP,
+	KF_NOT_YET, /* its result, or what it does, is not understood */
+};
+
+/* A function that the program names: found once, before the walk. */
+struct kfunc {
+	struct kfunc *next;
+	u32 id;               /* of the FUNC in the kernel's BTF */
+	u32 flags;            /* enum abi_kfunc_flag */
+	enum kfunc_special special;
+	bool known, allowed;  /* it has a row; programs like this one may call it */
+	const char *name;
+	const struct btf_type *proto;
+	const struct btf_param *params;
+	u32 params_n;
+};
+
+/* One call, while it is looked at. */
+struct kfunc_call {
+	const struct kfunc *f;
+	u32 ref;              /* id of the reference among the arguments */
+	u32 release_reg;      /* register whose reference ends, 0 none */
+	bool has_constant;
+	u64 constant;         /* of the argument that must be one */
+	u32 mem_size;         /* of the memory that comes back, 0: by its type */
+	bool mem_rdonly;
+	u32 ctx_id;           /* of the kernel's own context */
+	u32 iter_frame, iter_slot;
+};
+
+int check_kfunc_args(struct verifier *v, struct kfunc_call *call);
+/* Of BTF_KIND_INT or an enumeration. */
+bool kfunc_is_number(const struct btf_type *t);
+
+/* Whoever cannot sleep, or holds a lock, is in one all the time. */
+static inline bool in_rcu_section(const struct verifier *v) {
+	return v->cur->active_rcu || v->cur->active_locks || !v->cur->in_sleepable;
+}
+int step_section(struct verifier *v, const struct kfunc *f);
+
+int check_iter_arg(struct verifier *v, u32 regno, struct kfunc_call *call);
+int step_iter_next(struct verifier *v, const struct kfunc_call *call);
+struct reg *iter_of(struct state *s, const struct kfunc_call *call);
+#endif
