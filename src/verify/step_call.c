@@ -359,8 +359,13 @@ static int step_loop(struct verifier *v, struct helper_call *call) {
 	const struct reg *count = &cur_regs(v)[BPF_REG_1], *flags = &cur_regs(v)[BPF_REG_4];
 	int err = reg_is_zero(flags) ? mark_precise(v, BPF_REG_4) : 0; /* it could be inlined then */
 	v->aux[v->at].taken |= !reg_is_zero(flags);
-	if (!err)
-		err = mark_precise(v, BPF_REG_1);
+	if (err)
+		return err;
+	if (count->type != SCALAR_VALUE) {
+		say_reg(v, BPF_REG_1);
+		return refuse_text(v, NOT_A_SCALAR, -EFAULT, "verifier bug: backtracking misuse");
+	}
+	err = mark_precise(v, BPF_REG_1);
 	if (err)
 		return err;
 	if (cur_frame(v)->callback_depth < count->s.r.umax)
