@@ -53,5 +53,5 @@ bench:
 
 .PHONY: fuzz
 fuzz:
-	@for f in isa exec elf bpf soundness; do \
+	@for f in isa exec elf bpf soundness verdict verify; do \
 		if $(MAKE) -s --no-print-directory -n fuzz-$$f >/dev/null 2>&1; then echo "== fuzz-$$f"; $(MAKE) -s --no-print-directory fuzz-$$f || exit 1; fi; done
