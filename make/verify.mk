@@ -20,3 +20,9 @@ $(O)/bench/verify: bench/verify.c test/kernel/kernel.c test/kernel/kernel.h $(BE
 .PHONY: bench-verify
 bench-verify: $(O)/bench/verify
 	@$<
+
+# Proofs of the numeric domain (z3): what is claimed is in test/prove/domain.c. SECONDS= a claim, CLAIMS= only these.
+.PHONY: check-proofs
+check-proofs:
+	@CLANG=$(CLANG) test/prove/prove.sh $(O)/prove $(or $(SECONDS),60) $(CLAIMS)
+KERNEL_PROGRAMS += "CLANG=$(CLANG) test/prove/prove.sh $(O)/prove 10"
