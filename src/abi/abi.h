@@ -319,7 +319,7 @@ enum abi_kfunc_flag {
 	KFUNC_ITER = KFUNC_ITER_NEW | KFUNC_ITER_NEXT | KFUNC_ITER_DESTROY,
 	/* our own, not KF_ bits: kfuncs.def */
 	KFUNC_UNDER_LOCK = 1 << 24, KFUNC_SESSION = 1 << 25, KFUNC_BPF_ITER = 1 << 26, KFUNC_DEVICE_BOUND = 1 << 27,
-	KFUNC_CHANGES_PKT = 1 << 28,
+	KFUNC_CHANGES_PKT = 1 << 28, KFUNC_FILLS_DYNPTR = 1 << 29,
 };
 struct abi_kfunc {
 	const char *name;

@@ -226,7 +226,7 @@ static int prepare_pointer(struct verifier *v, const struct pointer *p, struct s
 		arg->type = ARG_PTR_TO_CTX;
 		return err;
 	}
-	if (is_dynptr(p->btf, t) && is_global(v, p->sub)) {
+	if (is_dynptr(p->btf, t)) {
 		arg->type = ARG_PTR_TO_DYNPTR | MEM_RDONLY;
 		return p->tags ? refuse_combination(v, p->i) : 0;
 	}

@@ -28,6 +28,9 @@ static enum kfunc_special special_of(const char *name) {
 	    {"bpf_cast_to_kern_ctx", KF_CAST_TO_KERN_CTX}, {"bpf_rdonly_cast", KF_RDONLY_CAST},
 	    {"bpf_iter_css_task_new", KF_CSS_TASK_NEW},    {"bpf_session_cookie", KF_SESSION_COOKIE},
 	    {"bpf_get_kmem_cache", KF_GET_KMEM_CACHE},     {"__bpf_trap", KF_TRAP},
+	    {"bpf_dynptr_from_skb", KF_DYNPTR_FROM_SKB},   {"bpf_dynptr_from_skb_meta", KF_DYNPTR_FROM_SKB_META},
+	    {"bpf_dynptr_from_xdp", KF_DYNPTR_FROM_XDP},   {"bpf_dynptr_clone", KF_DYNPTR_CLONE},
+	    {"bpf_dynptr_slice", KF_DYNPTR_SLICE},         {"bpf_dynptr_slice_rdwr", KF_DYNPTR_SLICE_RDWR},
 	    {"bpf_obj_new_impl", KF_NOT_YET},              {"bpf_percpu_obj_new_impl", KF_NOT_YET},
 	    {"bpf_throw", KF_NOT_YET},
 	};
@@ -196,6 +199,22 @@ static int set_cast(struct verifier *v, const struct kfunc_call *call, struct re
 	return 0;
 }
 
+/* Part of a dynptr's memory, or of the buffer that was given. The memory of a ring buffer record ends with the record. */
+static int set_slice(struct verifier *v, const struct kfunc_call *call, struct reg *r) {
+	bool write = call->f->special == KF_DYNPTR_SLICE_RDWR;
+	ASSERT(call->has_constant && call->dynptr.id);
+	if (write && !may_access_packet(v, true, NULL)) {
+		say(v, "name", "%s", call->f->name);
+		say(v, "prog", "%s", v->type->name);
+		return refuse_text(v, PACKET_WRITE, -EINVAL, "the prog does not allow writes to packet data");
+	}
+	reg_set_pointer(r, PTR_TO_MEM | dynptr_type_flag(call->dynptr.type) | (write ? 0 : MEM_RDONLY));
+	r->mem_size = (u32)call->constant; /* as much of it as the function sees */
+	r->dynptr = call->dynptr.id;
+	r->ref = call->dynptr.ref;
+	return 0;
+}
+
 static int set_memory(struct verifier *v, const struct kfunc_call *call, const struct btf_type *pointee, u32 id,
                       struct reg *r) {
 	s64 size = btf_size(v->in->kernel_btf, id);
@@ -231,6 +250,8 @@ static int set_pointer(struct verifier *v, const struct kfunc_call *call, const 
 	int err = 0;
 	if (call->f->special == KF_CAST_TO_KERN_CTX || call->f->special == KF_RDONLY_CAST)
 		err = set_cast(v, call, r);
+	else if (call->f->special == KF_DYNPTR_SLICE || call->f->special == KF_DYNPTR_SLICE_RDWR)
+		err = set_slice(v, call, r);
 	else if (!id) /* an address and nothing more */
 		reg_set_unknown(r);
 	else if (!btf_is_composite(pointee))
@@ -317,7 +338,7 @@ int step_kfunc_call(struct verifier *v) {
 		err = step_iter_next(v, &call);
 	if (err)
 		return err;
-	if (f->flags & KFUNC_CHANGES_PKT)
+	if (f->flags & KFUNC_CHANGES_PKT || (f->flags & KFUNC_FILLS_DYNPTR && call.packet_dynptr))
 		clear_packet_pointers(v);
 	v->at++;
 	return 0;

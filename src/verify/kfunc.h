@@ -11,7 +11,8 @@
 /* Functions that the verifier itself must know. */
 enum kfunc_special {
 	KF_PLAIN, KF_RCU_READ_LOCK, KF_RCU_READ_UNLOCK, KF_PREEMPT_DISABLE, KF_PREEMPT_ENABLE, KF_CAST_TO_KERN_CTX,
-	KF_RDONLY_CAST, KF_CSS_TASK_NEW, KF_SESSION_COOKIE, KF_GET_KMEM_CACHE, KF_TRAP,
+	KF_RDONLY_CAST, KF_CSS_TASK_NEW, KF_SESSION_COOKIE, KF_GET_KMEM_CACHE, KF_TRAP, KF_DYNPTR_FROM_SKB,
+	KF_DYNPTR_FROM_XDP, KF_DYNPTR_FROM_SKB_META, KF_DYNPTR_CLONE, KF_DYNPTR_SLICE, KF_DYNPTR_SLICE_RDWR,
 	KF_NOT_YET, /* its result, or what it does, is not understood */
 };
 
@@ -39,6 +40,10 @@ struct kfunc_call {
 	bool mem_rdonly;
 	u32 ctx_id;           /* of the kernel's own context */
 	u32 iter_frame, iter_slot;
+	struct { /* the last one in use among the arguments; id 0: none */
+		u32 type, id, ref;
+	} dynptr;
+	bool packet_dynptr;   /* one of them is the packet */
 };
 
 int check_kfunc_args(struct verifier *v, struct kfunc_call *call);

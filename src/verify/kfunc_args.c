@@ -4,12 +4,14 @@
  *   name__ign, name__prog         not looked at
  *   pointer to the context        of this program type
  *   pointer to struct bpf_iter_x  the first argument of an iterator's functions, or name__iter (iter.c)
+ *   pointer to struct bpf_dynptr  one in use; name__uninit: it is made there (dynptr.c)
  *   name__str                     constant text
  *   pointer to a struct, and the register points to a kernel object: of the same type, or of one that begins with it
  *   other pointers                memory of the type's size, or of the size in the next argument (name__sz, name__szk)
  *
- * A pointer may be NULL only where the name says so (name__nullable). Objects must be alive: trusted, referenced, or, for
- * functions flagged RCU, protected by RCU. Kinds of arguments that are not in this list are refused. */
+ * A pointer may be NULL only where the name says so (name__nullable; name__opt: memory, of any size then). Objects must be
+ * alive: trusted, referenced, or, for functions flagged RCU, protected by RCU. Kinds of arguments that are not in this list
+ * are refused. */
 #include "verify/kfunc.h"
 #include <string.h>
 
@@ -43,15 +45,19 @@ static void say_kfunc(struct verifier *v, const struct kfunc *f, u32 i, const ch
 
 /* == Numbers == */
 
-static int take_constant(struct verifier *v, u32 regno, u64 *value, const char *fmt) {
+static int known_constant(struct verifier *v, u32 regno, u64 *value, const char *fmt) {
 	const struct reg *r = &cur_regs(v)[regno];
 	ASSERT(r->type == SCALAR_VALUE);
-	if (!scalar_is_const(&r->s)) {
-		say_reg(v, regno);
-		return refuse_text(v, NOT_A_CONSTANT, -EINVAL, "R%d %s", regno, fmt);
-	}
 	*value = r->s.var.value;
-	return mark_precise(v, (s32)regno);
+	if (scalar_is_const(&r->s))
+		return 0;
+	say_reg(v, regno);
+	return refuse_text(v, NOT_A_CONSTANT, -EINVAL, "R%d %s", regno, fmt);
+}
+
+static int take_constant(struct verifier *v, u32 regno, u64 *value, const char *fmt) {
+	int err = known_constant(v, regno, value, fmt);
+	return err ? err : mark_precise(v, (s32)regno);
 }
 
 static int check_number(struct verifier *v, u32 i, struct kfunc_call *call) {
@@ -84,18 +90,22 @@ static int check_number(struct verifier *v, u32 i, struct kfunc_call *call) {
 
 /* == What kind of pointer is wanted? == */
 
-enum arg_kind { KIND_CTX, KIND_NULL, KIND_ITER, KIND_STR, KIND_OBJECT, KIND_MEM, KIND_MEM_SIZE, KIND_OTHER };
+enum arg_kind { KIND_CTX, KIND_NULL, KIND_DYNPTR, KIND_ITER, KIND_STR, KIND_OBJECT, KIND_MEM, KIND_MEM_SIZE, KIND_OTHER };
+
+static bool is_struct(const struct verifier *v, const struct btf_type *t, const char *name) {
+	return btf_is_composite(t) && !strcmp(btf_name(kernel(v), t), name);
+}
 
 /* Structures that stand for something that only their own checks understand. */
 static bool is_other(const struct verifier *v, const struct kfunc *f, u32 i, const struct btf_type *pointee) {
-	static const char *const suffixes[] = {"__alloc", "__refcounted_kptr", "__map", "__irq_flag", "__opt"};
-	static const char *const structs[] = {"bpf_dynptr", "bpf_list_head",     "bpf_list_node", "bpf_rb_root", "bpf_rb_node",
-	                                      "bpf_wq",     "bpf_res_spin_lock", "bpf_task_work", "bpf_timer"};
+	static const char *const suffixes[] = {"__alloc", "__refcounted_kptr", "__map", "__irq_flag"};
+	static const char *const structs[] = {"bpf_list_head", "bpf_list_node", "bpf_rb_root",       "bpf_rb_node",
+	                                      "bpf_timer",     "bpf_wq",        "bpf_res_spin_lock", "bpf_task_work"};
 	for (u32 k = 0; k < ARRAY_SIZE(suffixes); k++)
 		if (has_suffix(v, f, i, suffixes[k]))
 			return true;
 	for (u32 k = 0; k < ARRAY_SIZE(structs); k++)
-		if (btf_is_composite(pointee) && !strcmp(btf_name(kernel(v), pointee), structs[k]))
+		if (is_struct(v, pointee, structs[k]))
 			return true;
 	return btf_kind(pointee) == BTF_KIND_FUNC_PROTO;
 }
@@ -178,6 +188,8 @@ static int kind_of(struct verifier *v, const struct kfunc *f, u32 i, const struc
 		*kind = KIND_CTX;
 	} else if (has_suffix(v, f, i, "__nullable") && reg_is_zero(r)) {
 		*kind = KIND_NULL;
+	} else if (is_struct(v, pointee, "bpf_dynptr")) {
+		*kind = KIND_DYNPTR;
 	} else if (is_other(v, f, i, pointee)) {
 		return refuse_not_yet(v, f->name);
 	} else if (f->flags & KFUNC_ITER ? !i : has_suffix(v, f, i, "__iter")) {
@@ -297,16 +309,17 @@ static int check_memory(struct verifier *v, u32 i, u32 pointee_id, const struct 
 	                   kind_text(pointee), btf_name(kernel(v), pointee), (long)size);
 }
 
-/* Memory in argument i, its size in the next. */
+/* Memory in argument i, its size in the next. Memory that need not be there is NULL of any size. */
 static int check_sized_memory(struct verifier *v, u32 i, struct kfunc_call *call) {
 	struct reg *mem = &cur_regs(v)[i + 1], was = *mem;
 	struct helper_call none = {.callback = -1};
+	bool absent = reg_is_zero(mem) && has_suffix(v, call->f, i, "__opt");
 	int err;
 	if (mem->type & PTR_MAYBE_NULL)
 		mark_known_not_null(v, mem);
-	err = check_mem_size_pair(v, i + 2, false, true, &none);
+	err = absent ? mark_precise(v, (s32)i + 1) : check_mem_size_pair(v, i + 2, false, true, &none);
 	if (!err)
-		err = check_mem_size_pair(v, i + 2, true, true, &none);
+		err = absent ? mark_precise(v, (s32)i + 2) : check_mem_size_pair(v, i + 2, true, true, &none);
 	if (was.type & PTR_MAYBE_NULL)
 		*mem = was;
 	if (err) {
@@ -317,7 +330,43 @@ static int check_sized_memory(struct verifier *v, u32 i, struct kfunc_call *call
 		return 0;
 	ASSERT(!call->has_constant);
 	call->has_constant = true;
-	return take_constant(v, i + 2, &call->constant, "must be a known constant");
+	return known_constant(v, i + 2, &call->constant, "must be a known constant"); /* it is precise already */
+}
+
+/* == Dynptrs == */
+
+static u32 made_type(const struct kfunc_call *call) {
+	switch (call->f->special) {
+	case KF_DYNPTR_FROM_SKB: return DYNPTR_TYPE_SKB;
+	case KF_DYNPTR_FROM_XDP: return DYNPTR_TYPE_XDP;
+	case KF_DYNPTR_FROM_SKB_META: return DYNPTR_TYPE_SKB_META;
+	case KF_DYNPTR_CLONE: return dynptr_type_flag(call->dynptr.type);
+	default: return 0;
+	}
+}
+
+/* One in use, or (name__uninit) a place for one that the function makes. */
+static int check_dynptr(struct verifier *v, u32 i, struct kfunc_call *call) {
+	bool uninit = has_suffix(v, call->f, i, "__uninit"), fixed = cur_regs(v)[i + 1].type == CONST_PTR_TO_DYNPTR;
+	u32 arg = ARG_PTR_TO_DYNPTR | (fixed ? MEM_RDONLY : 0), type = made_type(call);
+	const struct reg *d;
+	int err;
+	if (!uninit) {
+		err = check_dynptr_arg(v, i + 1, arg, 0);
+		if (err)
+			return err;
+		d = dynptr_of(v, &cur_regs(v)[i + 1]);
+		call->dynptr.type = d->dynptr_type;
+		call->dynptr.id = d->id;
+		call->dynptr.ref = d->ref;
+		call->packet_dynptr |= d->dynptr_type == BPF_DYNPTR_TYPE_SKB || d->dynptr_type == BPF_DYNPTR_TYPE_SKB_META;
+		return 0;
+	}
+	if (fixed)
+		return refuse_text(v, INTERNAL, -EFAULT, "verifier bug: misconfigured dynptr helper type flags");
+	if (!type)
+		return refuse_not_yet(v, call->f->name);
+	return check_dynptr_arg(v, i + 1, arg | MEM_UNINIT | type, call->dynptr.ref);
 }
 
 /* == One argument == */
@@ -341,6 +390,8 @@ static int check_kind(struct verifier *v, u32 *i, enum arg_kind kind, u32 pointe
 	switch (kind) {
 	case KIND_CTX:
 		return check_context(v, *i, call);
+	case KIND_DYNPTR:
+		return check_dynptr(v, *i, call);
 	case KIND_ITER:
 		return check_iter_arg(v, regno, call);
 	case KIND_STR:
@@ -364,8 +415,9 @@ static int check_pointer(struct verifier *v, u32 *i, const struct btf_type *ptr,
 	const struct reg *r = &cur_regs(v)[*i + 1];
 	u32 pointee_id = btf_skip_modifiers(kernel(v), ptr->type);
 	enum arg_kind kind;
+	bool nullable = has_suffix(v, f, *i, "__nullable") || has_suffix(v, f, *i, "__opt");
 	int err;
-	if ((reg_is_zero(r) || r->type & PTR_MAYBE_NULL) && !has_suffix(v, f, *i, "__nullable")) {
+	if (!nullable && (reg_is_zero(r) || r->type & PTR_MAYBE_NULL)) {
 		say_kfunc(v, f, *i, "it may be NULL");
 		return refuse(v, TRUSTED_NULL, -EACCES, *i);
 	}

@@ -257,6 +257,8 @@ static void log_reg_attributes(struct verifier *v, const struct reg *r) {
 		LOG_NEXT("sz=");
 		log_unsigned(v, r->mem_size);
 	}
+	if (base == CONST_PTR_TO_DYNPTR)
+		LOG_NEXT("type=%s", dynptr_type_name(r->dynptr_type));
 	if (tnum_is_const(r->s.var)) {
 		if (r->s.var.value) {
 			LOG_NEXT("imm=");

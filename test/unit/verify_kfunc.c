@@ -7,9 +7,10 @@
 
 enum function {
 	ITER_NEW = 1, ITER_NEXT, ITER_DESTROY, TASK_NEW, TASK_NEXT, TASK_DESTROY, FROM_PID, ACQUIRE, RELEASE, RCU_LOCK,
-	RCU_UNLOCK, PREEMPT_OFF, PREEMPT_ON, RDONLY_CAST, CREATE, KEY_LOOKUP, STRLEN, OBJ_NEW, UNKNOWN, PLAIN, FUNCTIONS
+	RCU_UNLOCK, PREEMPT_OFF, PREEMPT_ON, RDONLY_CAST, CREATE, KEY_LOOKUP, STRLEN, OBJ_NEW, UNKNOWN, PLAIN, FROM_SKB, CLONE,
+	SIZE, SLICE, SLICE_RDWR, DYNPTR_COPY, FUNCTIONS
 };
-enum type { VOID, INT, P_VOID, P_INT, P_NUM, P_TASK_ITER, P_TASK, P_MASK, P_KEY, TYPES };
+enum type { VOID, INT, P_VOID, P_INT, P_NUM, P_TASK_ITER, P_TASK, P_MASK, P_KEY, P_SKB, P_DYNPTR, TYPES };
 
 /* What each function takes and gives. */
 static const struct {
@@ -19,7 +20,7 @@ static const struct {
 	struct {
 		enum type type;
 		const char *name;
-	} params[3];
+	} params[5];
 } functions[FUNCTIONS] = {
     [ITER_NEW] = {"bpf_iter_num_new", INT, 3, {{P_NUM, "it"}, {INT, "start"}, {INT, "end"}}},
     [ITER_NEXT] = {"bpf_iter_num_next", P_INT, 1, {{P_NUM, "it"}}},
@@ -41,6 +42,13 @@ static const struct {
     [OBJ_NEW] = {"bpf_obj_new_impl", P_VOID, 2, {{INT, "local_type_id__k"}, {P_VOID, "meta__ign"}}},
     [UNKNOWN] = {"bpf_of_tomorrow", VOID}, /* marked as a kernel function, but without a row */
     [PLAIN] = {"do_exit", VOID},
+    [FROM_SKB] = {"bpf_dynptr_from_skb", INT, 3, {{P_SKB, "s"}, {INT, "flags"}, {P_DYNPTR, "ptr__uninit"}}},
+    [CLONE] = {"bpf_dynptr_clone", INT, 2, {{P_DYNPTR, "p"}, {P_DYNPTR, "clone__uninit"}}},
+    [SIZE] = {"bpf_dynptr_size", INT, 1, {{P_DYNPTR, "p"}}},
+    [SLICE] = {"bpf_dynptr_slice", P_VOID, 4, {{P_DYNPTR, "p"}, {INT, "offset"}, {P_VOID, "b__opt"}, {INT, "b__szk"}}},
+    [SLICE_RDWR] = {"bpf_dynptr_slice_rdwr", P_VOID, 4, {{P_DYNPTR, "p"}, {INT, "offset"}, {P_VOID, "b__opt"}, {INT, "b__szk"}}},
+    [DYNPTR_COPY] = {"bpf_dynptr_copy", INT, 5,
+                     {{P_DYNPTR, "dst_ptr"}, {INT, "dst_off"}, {P_DYNPTR, "src_ptr"}, {INT, "src_off"}, {INT, "size"}}},
 };
 static u32 function_id[FUNCTIONS], types[TYPES], task_id;
 static struct btf *kernel;
@@ -69,6 +77,9 @@ static void make_kernel(void) {
 	types[P_TASK] = pointer(&b, task_id);
 	types[P_MASK] = pointer(&b, structure(&b, "bpf_cpumask", 1, index));
 	types[P_KEY] = pointer(&b, structure(&b, "bpf_key", 1, index));
+	types[P_SKB] = pointer(&b, structure(&b, "__sk_buff", 1, index));
+	types[P_DYNPTR] = pointer(&b, structure(&b, "bpf_dynptr", 2, btf_builder_type(&b, NULL, BTF_KIND_ARRAY, 0, 0, 3, index,
+	                                                                               types[INT], 2)));
 	for (u32 f = 1; f < FUNCTIONS; f++) {
 		u32 proto = btf_builder_type(&b, NULL, BTF_KIND_FUNC_PROTO, functions[f].n, types[functions[f].result], 0);
 		for (u32 i = 0; i < functions[f].n; i++) {
@@ -101,6 +112,8 @@ static void make_kernel(void) {
 #define NEW STACK(1, -8), MOV(2, 0), MOV(3, 10), KF(ITER_NEW)
 #define NEXT STACK(1, -8), KF(ITER_NEXT)
 #define DESTROY STACK(1, -8), KF(ITER_DESTROY)
+#define FROM(o) MOV(2, 0), STACK(3, o), KF(FROM_SKB) /* the packet's dynptr */
+#define CUT(f, buffer, size) STACK(1, -16), MOV(2, 0), buffer, MOV(4, size), KF(f)
 #define EITHER(a, b) HELPER(BPF_FUNC_get_prandom_u32), IF_OVER(0, 10, 2), MOV(7, a), GOTO(1), MOV(7, b)
 
 static const struct {
@@ -165,6 +178,33 @@ static const struct {
     {{STACK(1, -16), MOV(2, 0), MOV(3, 1), KF(TASK_NEW), OUT}, "expected uninitialized iter_task as arg #0"},
     {{MOV(1, 1), MOV(2, 0), MOV(3, 1), KF(ITER_NEW), OUT}, "arg#0 expected pointer to an iterator on stack"},
     {{NEW, NEXT, COPY(6, 0), DESTROY, IF_ZERO(6, 1), LOAD(BPF_W, 0, 6, 0), OUT}, "R6 invalid mem access 'scalar'"},
+    /* dynptrs */
+    {{FROM(-16), CUT(SLICE, MOV(3, 0), 8), IF_ZERO(0, 1), LOAD(BPF_DW, 1, 0, 0), OUT}, NULL},
+    {{FROM(-16), CUT(SLICE, STACK(3, -24), 8), IF_ZERO(0, 1), LOAD(BPF_DW, 1, 0, 0), OUT}, NULL},
+    {{FROM(-16), CUT(SLICE, MOV(3, 0), 8), LOAD(BPF_DW, 1, 0, 0), OUT}, "R0 invalid mem access 'rdonly_mem_or_null'"},
+    {{FROM(-16), CUT(SLICE, MOV(3, 0), 8), IF_ZERO(0, 1), LOAD(BPF_DW, 1, 0, 1), OUT},
+     "invalid access to memory, mem_size=8 off=1 size=8"},
+    {{FROM(-16), CUT(SLICE, MOV(3, 0), 8), IF_ZERO(0, 1), INSN(BPF_ST | BPF_MEM | BPF_W, 0, 0, 0, 1), OUT},
+     "R0 cannot write into rdonly_mem"},
+    {{FROM(-16), CUT(SLICE_RDWR, MOV(3, 0), 8), IF_ZERO(0, 1), INSN(BPF_ST | BPF_MEM | BPF_W, 0, 0, 0, 1), OUT}, NULL},
+    {{FROM(-16), CUT(SLICE_RDWR, MOV(3, 0), 8), OUT}, "the prog does not allow writes to packet data",
+     BPF_PROG_TYPE_SOCKET_FILTER},
+    {{FROM(-16), CUT(SLICE, STACK(3, -24), 16), OUT}, "invalid read from stack R3 off -24+8 size 16"},
+    {{FROM(-16), CUT(SLICE, MOV(3, 5), 8), OUT}, "R3 type=scalar expected=fp"},
+    {{COPY(6, 1), HELPER(BPF_FUNC_get_prandom_u32), COPY(7, 0), COPY(1, 6), FROM(-16), CUT(SLICE, MOV(3, 0), 0),
+      OUT}, NULL},
+    {{COPY(6, 1), HELPER(BPF_FUNC_get_prandom_u32), COPY(7, 0), COPY(1, 6), FROM(-16), STACK(1, -16), MOV(2, 0), MOV(3, 0),
+      COPY(4, 7), KF(SLICE), OUT}, "R4 must be a known constant"},
+    {{COPY(6, 1), FROM(-16), CUT(SLICE, MOV(3, 0), 8), IF_ZERO(0, 5), COPY(7, 0), COPY(1, 6), MOV(2, 0),
+      HELPER(BPF_FUNC_skb_pull_data), LOAD(BPF_B, 1, 7, 0), OUT}, "R7 invalid mem access 'scalar'"},
+    {{FROM(-16), CUT(SLICE, MOV(3, 0), 8), IF_ZERO(0, 10), COPY(7, 0), STACK(1, -16), MOV(2, 0), STACK(3, -16), MOV(4, 0),
+      MOV(5, 1), KF(DYNPTR_COPY), LOAD(BPF_B, 1, 7, 0), OUT}, "R7 invalid mem access 'scalar'"},
+    {{FROM(-16), STACK(1, -16), STACK(2, -32), KF(CLONE), STACK(1, -32), KF(SIZE), OUT}, NULL},
+    {{STORE_IMM(-16, 0), STORE_IMM(-8, 0), STACK(1, -16), KF(SIZE), OUT}, "Expected an initialized dynptr as arg #0"},
+    {{MOV(1, 0), KF(SIZE), OUT}, "Possibly NULL pointer passed to trusted arg0"},
+    {{FROM(-16), STACK(1, -8), KF(SIZE), OUT}, "Expected an initialized dynptr as arg #0"},
+    {{FROM(-12), OUT}, "Dynptr has to be an uninitialized dynptr"},
+    {{STACK(1, -16), FROM(-16), OUT}, "arg#0 expected pointer to ctx, but got fp"},
     /* NULL where it is allowed is relied upon: a state with another number is not safe because one with 0 was */
     {{EITHER(0, 5), GOTO(0), GOTO(0), MOV(6, 1), MOV(6, 2), MOV(6, 3), MOV(6, 4), GOTO(0), STACK(1, -24), COPY(2, 7), MOV(3, 2),
       KF(TASK_NEW), STACK(1, -24), KF(TASK_DESTROY), OUT},
