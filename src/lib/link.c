@@ -1,6 +1,14 @@
 /* One program as the kernel takes it: its function, then every function it reaches by calls or by address, each once,
  * in the order in which they are first met, depth first; all references filled in; function and line records moved
- * along. */
+ * along.
+ *
+ *      main ── call f ── call g ──┐      parts: main, f, g, then what the tag «exception_callback:…» of main names, and
+ *                                 │             what that one reaches
+ *      references of a part: distances to other parts, descriptors of maps, ids of kernel functions, addresses
+ *
+ * Programs of one object share functions, so linking must not change them: a program's instructions are a copy. A
+ * reference that cannot be filled in becomes an instruction that no verifier accepts, and whose number says why (poison):
+ * it is refused only where it is reached. */
 #include "lib/object.h"
 #include <errno.h>
 #include <stdio.h>
@@ -47,8 +55,9 @@ static int append(struct linker *l, u32 function) {
 	return 0;
 }
 
-static int place_functions(struct linker *l) {
-	int err = append(l, l->p->function);
+/* The function, and all that it reaches. */
+static int place_function(struct linker *l, u32 function) {
+	int err = append(l, function);
 	while (!err && l->stack.n) {
 		struct walk *w = &l->stack.at[l->stack.n - 1];
 		const struct function *f = &l->o->functions.at[l->parts.at[w->part].function];
@@ -61,6 +70,25 @@ static int place_functions(struct linker *l) {
 			err = append(l, r->index);
 	}
 	return err;
+}
+
+/* Nobody calls the function for exceptions: a declaration tag on the program names it. Two tags are left to the verifier,
+ * who refuses them. */
+static int place_exception_callback(struct linker *l) {
+	const struct function *main = &l->o->functions.at[l->p->function], *f;
+	const char *name, *second;
+	u32 tag = main->btf_id ? btf_decl_tag_next(l->o->btf, main->btf_id, -1, "exception_callback:", 0, &name) : 0;
+	if (!tag || btf_decl_tag_next(l->o->btf, main->btf_id, -1, "exception_callback:", tag, &second))
+		return 0;
+	for (u32 i = 0; i < l->o->functions.n; i++) {
+		f = &l->o->functions.at[i];
+		if (f->section != NONE && f->global && !f->hidden && !strcmp(f->name, name) &&
+		    !strcmp(l->o->sections.at[f->section].name, ".text"))
+			return l->part_of[i] ? 0 : place_function(l, i);
+	}
+	return object_error(l->o, -ENOENT, "Write it as a global function with one integer argument",
+			    "%s: program «%s» names «%s» as its exception callback, which is not a global function here",
+			    l->o->path, l->p->name, name);
 }
 
 /* Makes an instruction one that no verifier accepts; the number says why, as libbpf's does. */
@@ -176,7 +204,8 @@ int program_link(struct skep_program *p) {
 	if (!o->part_of)
 		o->part_of = arena_array(&o->arena, u32, o->functions.n);
 	struct linker l = {.o = o, .p = p, .part_of = o->part_of};
-	int err = l.part_of ? place_functions(&l) : fail(&l);
+	int err = l.part_of ? place_function(&l, p->function) : fail(&l);
+	err = err ? err : place_exception_callback(&l);
 	for (u32 i = 0; i < l.parts.n && !err; i++)
 		fill(&l, &l.parts.at[i]);
 	err = err ? err : move_records(&l);

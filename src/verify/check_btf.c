@@ -55,10 +55,52 @@ static int set_function(struct verifier *v, u32 s, u32 type_id) {
 	return 0;
 }
 
+static bool func_record(const struct verify_input *in, u32 i, struct bpf_func_info *info) {
+	u32 size = in->func_info_size;
+	if (!in->btf || i >= in->func_info_n || size < MIN_RECORD || size > MAX_RECORD || size % 4)
+		return false;
+	__builtin_memcpy(info, (const u8 *)in->func_info + (u64)i * size, sizeof *info);
+	return true;
+}
+
+/* Where the function begins that the program's tag names as its callback for exceptions; *start 0: there is none. The
+ * records themselves are checked later. */
+int find_exception_callback(struct verifier *v, u32 *start) {
+	const struct btf *btf = v->in->btf;
+	struct bpf_func_info info;
+	const char *name, *second;
+	u32 main, tag, id;
+	*start = 0;
+	if (!func_record(v->in, 0, &info))
+		return 0;
+	main = info.type_id;
+	tag = btf_type(btf, main) ? btf_decl_tag_next(btf, main, -1, "exception_callback:", 0, &name) : 0;
+	if (!tag)
+		return 0;
+	say(v, "name", "%s", name);
+	if (btf_decl_tag_next(btf, main, -1, "exception_callback:", tag, &second))
+		return refuse_text(v, EXCEPTION_CALLBACK, -EEXIST, "multiple exception callback tags for main subprog");
+	id = btf_find(btf, name, BTF_KIND_FUNC);
+	if (!id)
+		return refuse_text(v, EXCEPTION_CALLBACK, -ENOENT, "exception callback '%s' could not be found in BTF", name);
+	if (btf_vlen(btf_type(btf, id)) != BTF_FUNC_GLOBAL)
+		return refuse_text(v, EXCEPTION_CALLBACK, -EINVAL, "exception callback '%s' must have global linkage", name);
+	for (u32 i = 0; func_record(v->in, i, &info); i++) {
+		if (info.type_id != id)
+			continue;
+		*start = info.insn_off;
+		if (!info.insn_off)
+			return refuse_text(v, EXCEPTION_CALLBACK, -EINVAL, "invalid exception callback insn_off in func_info: 0");
+	}
+	if (!*start)
+		return refuse_text(v, EXCEPTION_CALLBACK, -EINVAL, "exception callback type id not found in func_info");
+	v->values_n = 0;
+	return 0;
+}
+
 int check_btf_func(struct verifier *v) {
 	const struct verify_input *in = v->in;
 	u32 size = in->func_info_size, before = 0;
-	const char *tag;
 	if (!in->func_info_n)
 		return check_abnormal_return(v);
 	if (!in->btf)
@@ -93,8 +135,6 @@ int check_btf_func(struct verifier *v) {
 		before = info.insn_off;
 	}
 	v->values_n = 0;
-	if (btf_decl_tag_next(in->btf, v->subprogs[0].type_id, -1, "exception_callback:", 0, &tag))
-		return refuse_not_yet(v, "a function of its own for exceptions");
 	return 0;
 }
 

@@ -75,18 +75,19 @@ static int check_function(struct verifier *v, u32 s) {
 	return ends_function(&v->insns[sub->end - 1]) ? 0 : refuse(v, LAST_INSN, -EINVAL);
 }
 
-/* Everything that is called or named by address begins a function. */
+/* Everything that is called or named by address begins a function, and what runs when the program throws. */
 static int find_functions(struct verifier *v) {
-	u32 room = 1;
+	u32 room = 2, start;
+	int err;
 	for (u32 i = 0; i < v->n; i++)
-		room += insn_is_pseudo_call(&v->insns[i]) || insn_is_pseudo_func(&v->insns[i]);
+		room += insn_is_pseudo_call(&v->insns[i]) || insn_is_pseudo_func(&v->insns[i]) || insn_is_kfunc_call(&v->insns[i]);
 	v->subprogs = arena_array(&v->scratch, struct subprog, MIN(room, (u32)MAX_SUBPROGS));
 	v->calls = arena_array(&v->scratch, u32, room);
 	if (!v->subprogs || !v->calls)
 		return -ENOMEM;
 	add_subprog(v, 0);
 	for (u32 i = 0; i < v->n; i++) {
-		int err = 0;
+		err = 0;
 		if (BPF_CLASS(v->insns[i].code) != BPF_JMP && !insn_is_ldimm64(&v->insns[i]))
 			continue;
 		if (insn_is_pseudo_call(&v->insns[i]) || insn_is_pseudo_func(&v->insns[i])) {
@@ -94,10 +95,19 @@ static int find_functions(struct verifier *v) {
 			err = add_subprog(v, (s64)i + 1 + v->insns[i].imm);
 		} else if (insn_is_kfunc_call(&v->insns[i])) {
 			err = kfunc_find(v, i);
+			if (!err && kfunc_throws_at(v, i))
+				v->calls[v->calls_n++] = i;
 		}
 		if (err)
 			return err;
 	}
+	err = find_exception_callback(v, &start);
+	if (!err && start)
+		err = add_subprog(v, start);
+	if (err || !start)
+		return err;
+	v->exception_callback = (u32)subprog_at(v, start);
+	v->subprogs[v->exception_callback].is_callback = v->subprogs[v->exception_callback].is_async_callback = true;
 	return 0;
 }
 
@@ -184,6 +194,8 @@ static void mark_kfunc_call(struct verifier *v, u32 t) {
 		sub->changes_pkt_data = true;
 	if (flags & KFUNC_SLEEPABLE)
 		sub->might_sleep = true;
+	if (kfunc_throws_at(v, t))
+		sub->might_throw = true;
 }
 
 static int visit_jump(struct verifier *v, struct walk *w, u32 t) {
@@ -226,7 +238,13 @@ static int visit_straight(struct verifier *v, struct walk *w, u32 t) {
 	}
 }
 
-/* Packet changes and sleeping of callees are the callers' too. Calls form no cycles that matter: repeat until stable. */
+static bool add_effect(bool *caller, bool callee) {
+	bool more = callee && !*caller;
+	*caller |= callee;
+	return more;
+}
+
+/* What callees do their callers do, too. Calls form no cycles that matter: repeat until stable. */
 static void merge_callee_effects(struct verifier *v) {
 	bool changed;
 	do {
@@ -234,12 +252,13 @@ static void merge_callee_effects(struct verifier *v) {
 		for (u32 i = 0; i < v->calls_n; i++) {
 			u32 at = v->calls[i];
 			struct subprog *caller = &v->subprogs[v->aux[at].subprog];
-			const struct subprog *callee = &v->subprogs[subprog_at(v, at + 1 + (u32)v->insns[at].imm)];
-			if ((callee->changes_pkt_data && !caller->changes_pkt_data) || (callee->might_sleep && !caller->might_sleep)) {
-				caller->changes_pkt_data |= callee->changes_pkt_data;
-				caller->might_sleep |= callee->might_sleep;
-				changed = true;
-			}
+			const struct subprog *callee;
+			if (kfunc_throws_at(v, at))
+				continue;
+			callee = &v->subprogs[subprog_at(v, at + 1 + (u32)v->insns[at].imm)];
+			changed |= add_effect(&caller->changes_pkt_data, callee->changes_pkt_data);
+			changed |= add_effect(&caller->might_sleep, callee->might_sleep);
+			changed |= add_effect(&caller->might_throw, callee->might_throw);
 		}
 	} while (changed);
 }
@@ -250,6 +269,10 @@ int check_cfg(struct verifier *v) {
 		return -ENOMEM;
 	w.reached[0] = true;
 	w.stack[w.n++] = 0;
+	if (v->exception_callback) {
+		w.reached[v->subprogs[v->exception_callback].start] = true;
+		w.stack[w.n++] = v->subprogs[v->exception_callback].start;
+	}
 	while (w.n) {
 		int err = visit_straight(v, &w, w.stack[--w.n]);
 		if (err)
@@ -383,15 +406,55 @@ static int check_depth(const struct chain *chain, u32 frames, u32 depth, struct 
 	return 0;
 }
 
-/* The function that the next of a function's calls enters now, not later by itself; -1: there is none. */
-static s32 next_callee(struct verifier *v, struct chain *c) {
-	while (c->call < v->subprogs[c->subprog].calls_end) {
-		u32 at = v->calls[c->call++];
-		s32 callee = subprog_at(v, at + 1 + (u32)v->insns[at].imm);
-		if (!v->subprogs[callee].is_async_callback || insn_is_pseudo_call(&v->insns[at]))
-			return callee;
+/* A throw ends all frames, and so must not come from a callback, whose caller would not notice. */
+static int check_throw(struct verifier *v, const struct chain *chain, u32 frames, u32 at) {
+	bool callback = false;
+	for (u32 i = 0; i < frames; i++)
+		callback |= v->subprogs[chain[i].subprog].is_callback;
+	if (!callback)
+		return 0;
+	v->at = at;
+	return refuse(v, THROW_IN_CALLBACK, -EINVAL, at, chain[frames - 1].subprog);
+}
+
+/* The next instruction of a function, from c->at on, at which it throws or enters another one now, not later by itself.
+ * *callee: the function that is entered, -1 none is left. */
+static int next_callee(struct verifier *v, struct chain *chain, u32 frames, s32 *callee) {
+	struct chain *c = &chain[frames - 1];
+	const struct subprog *sub = &v->subprogs[c->subprog];
+	for (*callee = -1; c->call < sub->calls_end; c->call++) {
+		u32 at = v->calls[c->call];
+		if (kfunc_throws_at(v, at)) {
+			int err = check_throw(v, chain, frames, at);
+			if (err)
+				return err;
+			continue;
+		}
+		*callee = subprog_at(v, at + 1 + (u32)v->insns[at].imm);
+		if (!v->subprogs[*callee].is_async_callback)
+			break;
+		if (insn_is_pseudo_call(&v->insns[at])) {
+			if (!v->exception_callback || (u32)*callee != v->exception_callback)
+				break;
+			v->at = at;
+			say(v, "name", "%s", v->subprogs[*callee].name);
+			return refuse_text(v, EXCEPTION_CALLBACK, -EINVAL, "insn %d cannot call exception cb directly", at);
+		}
+		*callee = -1;
 	}
-	return -1;
+	c->call += *callee >= 0;
+	return 0;
+}
+
+static int note_tail_calls(struct verifier *v, const struct chain *chain, u32 frames) {
+	for (u32 i = 0; i < frames; i++) {
+		say(v, "name", "%s", v->subprogs[chain[i].subprog].name);
+		if (v->exception_callback && chain[i].subprog == v->exception_callback)
+			return refuse_text(v, EXCEPTION_CALLBACK, -EINVAL, "cannot tail call within exception cb");
+		v->values_n = 0;
+		v->subprogs[chain[i].subprog].tail_call_reachable = true;
+	}
+	return 0;
 }
 
 /* Follows every chain of calls from a function that is entered from outside. */
@@ -402,9 +465,11 @@ static int check_depth_from(struct verifier *v, u32 first) {
 	chain[0] = (struct chain){first, v->subprogs[first].calls};
 	err = check_depth(chain, 1, depth, v);
 	while (!err && frames) {
-		struct chain *c = &chain[frames - 1];
-		const struct subprog *sub = &v->subprogs[c->subprog];
-		s32 callee = next_callee(v, c);
+		const struct subprog *sub = &v->subprogs[chain[frames - 1].subprog];
+		s32 callee;
+		err = next_callee(v, chain, frames, &callee);
+		if (err)
+			return err;
 		if (callee < 0) {
 			depth -= frame_size(sub);
 			frames--;
@@ -415,8 +480,9 @@ static int check_depth_from(struct verifier *v, u32 first) {
 			return refuse_text(v, CALL_DEPTH, -E2BIG, "the call stack of %d frames is too deep !", frames);
 		}
 		if (v->subprogs[callee].tail_call_reachable)
-			for (u32 i = 0; i < frames; i++)
-				v->subprogs[chain[i].subprog].tail_call_reachable = true;
+			err = note_tail_calls(v, chain, frames);
+		if (err)
+			return err;
 		chain[frames++] = (struct chain){(u32)callee, v->subprogs[callee].calls};
 		depth += frame_size(&v->subprogs[callee]);
 		err = check_depth(chain, frames, depth, v);

@@ -108,7 +108,7 @@ struct subprog {
 	bool global, called, verified;
 	bool back_edge;             /* some jump goes to itself or backwards */
 	bool has_tail_call, has_ld_abs, is_callback, is_async_callback, tail_call_reachable;
-	bool changes_pkt_data, might_sleep;
+	bool changes_pkt_data, might_sleep, might_throw;
 	bool fastcall_inlined, fastcall_kept;
 	bool args_known, args_unreliable;
 	u32 args_n;
@@ -172,8 +172,9 @@ struct verifier {
 	u8 *fastcall;           /* by instruction, NULL: none */
 	struct subprog *subprogs;
 	u32 subprogs_n;
+	u32 exception_callback; /* index of the function that runs when the program throws; 0: a default one */
 	u32 *postorder;         /* of functions with loops; the others are in order as they are, backwards */
-	u32 *calls, calls_n;    /* instructions that call or name a function */
+	u32 *calls, calls_n;    /* instructions that call or name a function, or throw */
 	u32 sccs_n;
 	const struct bpf_line_info *lines;
 	u32 lines_n;
@@ -266,6 +267,7 @@ int check_max_stack_depth(struct verifier *v);
 int subprog_at(const struct verifier *v, u32 start); /* index, or -1 */
 
 /* check_btf.c */
+int find_exception_callback(struct verifier *v, u32 *start);
 int check_btf_func(struct verifier *v);
 int check_btf_line(struct verifier *v);
 bool returns_int(const struct btf *btf, const struct btf_type *func);
@@ -424,8 +426,8 @@ int push_async_callback(struct verifier *v, const struct helper_call *call);
 int leave_subprog(struct verifier *v);
 int leave_early(struct verifier *v, bool zero);
 int check_references(struct verifier *v, const char *what);
-int check_program_return(struct verifier *v);
-int refuse_return(struct verifier *v, const struct reg *r, struct return_range range, const char *when, bool callback);
+int check_program_return(struct verifier *v, u32 regno);
+int step_throw(struct verifier *v);
 void clear_caller_saved(struct verifier *v, struct frame *f);
 void clear_packet_pointers(struct verifier *v);
 int release_reference(struct verifier *v, u32 id);
@@ -436,6 +438,7 @@ void mark_known_not_null(struct verifier *v, struct reg *r);
 int kfunc_find(struct verifier *v, u32 at);
 const struct kfunc *kfunc_at(const struct verifier *v, u32 at);
 u32 kfunc_flags_at(const struct verifier *v, u32 at); /* enum abi_kfunc_flag, 0 for what cannot be called */
+bool kfunc_throws_at(const struct verifier *v, u32 at);
 u32 kfunc_args_n(const struct verifier *v, u32 at);
 const char *kfunc_name(const struct verifier *v, const struct bpf_insn *insn); /* NULL: nothing of that number */
 int check_kfuncs_left(struct verifier *v);

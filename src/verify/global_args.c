@@ -376,6 +376,11 @@ int set_global_args(struct verifier *v, u32 subprog) {
 	const u32 kept = PTR_MAYBE_NULL | PTR_UNTRUSTED | PTR_TRUSTED | MEM_RDONLY;
 	struct subprog *sub = &v->subprogs[subprog];
 	int err = prepare_subprog_args(v, subprog);
+	if (!err && v->exception_callback && subprog == v->exception_callback &&
+	    (sub->args_n != 1 || sub->args[0].type != ARG_ANYTHING)) {
+		say(v, "name", "%s", sub->name);
+		return refuse_text(v, EXCEPTION_CALLBACK, -EINVAL, "exception cb only supports single integer argument");
+	}
 	for (u32 i = 0; i < sub->args_n && !err; i++) {
 		const struct subprog_arg *arg = &sub->args[i];
 		struct reg *r = &cur_regs(v)[i + 1];

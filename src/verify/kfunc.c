@@ -32,7 +32,7 @@ static enum kfunc_special special_of(const char *name) {
 	    {"bpf_dynptr_from_xdp", KF_DYNPTR_FROM_XDP},   {"bpf_dynptr_clone", KF_DYNPTR_CLONE},
 	    {"bpf_dynptr_slice", KF_DYNPTR_SLICE},         {"bpf_dynptr_slice_rdwr", KF_DYNPTR_SLICE_RDWR},
 	    {"bpf_obj_new_impl", KF_NOT_YET},              {"bpf_percpu_obj_new_impl", KF_NOT_YET},
-	    {"bpf_throw", KF_NOT_YET},
+	    {"bpf_throw", KF_THROW},
 	};
 	for (u32 i = 0; i < ARRAY_SIZE(rows); i++)
 		if (!strcmp(rows[i].name, name))
@@ -130,6 +130,11 @@ const struct kfunc *kfunc_at(const struct verifier *v, u32 at) {
 u32 kfunc_flags_at(const struct verifier *v, u32 at) {
 	const struct kfunc *f = kfunc_at(v, at);
 	return f && f->allowed ? f->flags : 0;
+}
+
+bool kfunc_throws_at(const struct verifier *v, u32 at) {
+	const struct kfunc *f = kfunc_at(v, at);
+	return f && f->allowed && f->special == KF_THROW;
 }
 
 /* Registers that a call reads: all that it could, for one that cannot be called. */
@@ -329,6 +334,8 @@ int step_kfunc_call(struct verifier *v) {
 		return err;
 	if (f->special == KF_SESSION_COOKIE)
 		call.mem_size = 8;
+	if (f->special == KF_THROW)
+		return step_throw(v);
 	err = step_section(v, f);
 	if (!err)
 		err = release_argument(v, &call);

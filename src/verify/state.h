@@ -40,7 +40,7 @@ struct frame {
 	u32 frameno, subprog;
 	u32 callback_depth; /* iterations of a callback simulated so far by the call that stands in this frame */
 	u32 async_entry;
-	bool in_callback, in_async_callback;
+	bool in_callback, in_async_callback, in_exception_callback;
 	struct return_range callback_return;
 	struct stack_instance *instance; /* liveness of this call chain, found at first use */
 	u32 slots_n, slots_room;         /* slots in use: stack that was ever written, from the top */

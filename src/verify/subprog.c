@@ -4,6 +4,7 @@
  *   global     verified once by itself against its BTF prototype (global_args.c); a call only checks the arguments
  *   callback   entered from a helper: the walk goes both ways, into the callback and on behind the call. When it
  *              returns, the walk is at the call again, one iteration deeper, until a state repeats (states.c).
+ *   exception  verified like a global one, once, but ends the program: it runs instead of all frames, when one throws
  *   async      a callback that runs later, by itself: walked from a fresh state, whatever the caller's was
  *
  * A frame may use its callers' stacks through pointers; nobody may keep a pointer into a frame that is gone. */
@@ -57,6 +58,10 @@ static int step_global_call(struct verifier *v, u32 subprog) {
 		return refuse(v, GLOBAL_ARGS, err, subprog, sub->name);
 	}
 	v->values_n = 0;
+	if (sub->might_throw) /* then what is held here is lost */
+		err = check_references(v, "bpf_throw");
+	if (err)
+		return err;
 	vlog(v, "Func#%d ('%s') is global and assumed valid.\n", subprog, sub->name);
 	if (sub->changes_pkt_data)
 		clear_packet_pointers(v);
@@ -209,7 +214,8 @@ int push_async_callback(struct verifier *v, const struct helper_call *call) {
 
 /* == Returning == */
 
-int refuse_return(struct verifier *v, const struct reg *r, struct return_range range, const char *when, bool callback) {
+static int refuse_return(struct verifier *v, u32 regno, struct return_range range, const char *when, bool callback) {
+	const struct reg *r = &cur_regs(v)[regno];
 	char have[96];
 	u32 n = 0;
 	bool low = r->s.r.smin > INT64_MIN, high = r->s.r.smax < INT64_MAX;
@@ -222,12 +228,12 @@ int refuse_return(struct verifier *v, const struct reg *r, struct return_range r
 	say(v, "prog", "%s", v->type->name);
 	say(v, "min", "%d", range.min);
 	say(v, "max", "%d", range.max);
-	say_reg(v, BPF_REG_0);
+	say_reg(v, regno);
 	if (callback)
-		return refuse_text(v, CALLBACK_RETURN, -EINVAL, "%s the register R0 has%s should have been in [%d, %d]", when, have,
-		                   range.min, range.max);
-	return refuse_text(v, RETURN_RANGE, -EINVAL, "%s the register R0 has%s should have been in [%d, %d]", when, have,
-	                   range.min, range.max);
+		return refuse_text(v, CALLBACK_RETURN, -EINVAL, "%s the register R%d has%s should have been in [%d, %d]", when,
+		                   regno, have, range.min, range.max);
+	return refuse_text(v, RETURN_RANGE, -EINVAL, "%s the register R%d has%s should have been in [%d, %d]", when, regno,
+	                   have, range.min, range.max);
 }
 
 static int check_callback_return(struct verifier *v, const struct frame *callee) {
@@ -239,7 +245,7 @@ static int check_callback_return(struct verifier *v, const struct frame *callee)
 	if (err)
 		return err;
 	if (r->s.r.smin < callee->callback_return.min || r->s.r.smax > callee->callback_return.max)
-		return refuse_return(v, r, callee->callback_return, "At callback return", true);
+		return refuse_return(v, BPF_REG_0, callee->callback_return, "At callback return", true);
 	return 0;
 }
 
@@ -290,79 +296,95 @@ int leave_early(struct verifier *v, bool zero) {
 
 /* == Exit == */
 
-static int check_async_return(struct verifier *v) {
+static int check_async_return(struct verifier *v, u32 regno) {
 	const struct frame *f = v->cur->frames[0];
-	const struct reg *r = &cur_regs(v)[BPF_REG_0];
+	const struct reg *r = &cur_regs(v)[regno];
 	char name[TYPE_NAME_MAX];
-	int err = check_reg_read(v, BPF_REG_0);
+	int err = check_reg_read(v, regno);
 	if (err)
 		return err;
 	if (r->type != SCALAR_VALUE) {
 		say(v, "type", "%s", reg_type_name(r->type, name));
 		return refuse_text(v, RETURN_NOT_SCALAR, -EINVAL,
-		                   "At async callback return the register R0 is not a known value (%s)", name);
+		                   "At async callback return the register R%d is not a known value (%s)", regno, name);
 	}
-	err = mark_precise(v, BPF_REG_0);
+	err = mark_precise(v, (s32)regno);
 	if (err)
 		return err;
 	if (r->s.r.smin < f->callback_return.min || r->s.r.smax > f->callback_return.max)
-		return refuse_return(v, r, f->callback_return, "At async callback return", true);
+		return refuse_return(v, regno, f->callback_return, "At async callback return", true);
 	return 0;
 }
 
-static int enforce_return(struct verifier *v, struct return_range range) {
-	const struct reg *r = &cur_regs(v)[BPF_REG_0];
+static int enforce_return(struct verifier *v, u32 regno, struct return_range range) {
+	const struct reg *r = &cur_regs(v)[regno];
 	char name[TYPE_NAME_MAX];
 	bool fits;
 	int err;
 	if (r->type != SCALAR_VALUE) {
 		say(v, "type", "%s", reg_type_name(r->type, name));
-		return refuse(v, RETURN_NOT_SCALAR, -EINVAL, name);
+		return refuse_text(v, RETURN_NOT_SCALAR, -EINVAL, "At program exit the register R%d is not a known value (%s)",
+		                   regno, name);
 	}
-	err = mark_precise(v, BPF_REG_0);
+	err = mark_precise(v, (s32)regno);
 	if (err)
 		return err;
 	fits = range.return32 ? r->s.r32.smin >= range.min && r->s.r32.smax <= range.max
 	                      : r->s.r.smin >= range.min && r->s.r.smax <= range.max;
-	return fits ? 0 : refuse_return(v, r, range, "At program exit", false);
+	return fits ? 0 : refuse_return(v, regno, range, "At program exit", false);
 }
 
 /* A void hook's program returns nothing, or, where it answers for a control group, 1. */
-static int check_hook_return(struct verifier *v) {
+static int check_hook_return(struct verifier *v, u32 regno) {
 	bool cgroup = v->in->expected_attach_type == BPF_LSM_CGROUP, is_void = !v->target.proto->type;
 	struct return_range range = {.min = is_void, .max = 1};
 	int err;
 	if (!cgroup && !hook_return_range(v, &range))
 		return 0;
-	err = check_reg_read(v, BPF_REG_0);
+	err = check_reg_read(v, regno);
 	if (!err)
-		err = enforce_return(v, range);
-	if (err && cgroup && is_void && cur_regs(v)[BPF_REG_0].type == SCALAR_VALUE)
+		err = enforce_return(v, regno, range);
+	if (err && cgroup && is_void && cur_regs(v)[regno].type == SCALAR_VALUE)
 		vlog(v, "Note, BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!\n");
 	return err;
 }
 
-int check_program_return(struct verifier *v) {
-	const struct reg *r = &cur_regs(v)[BPF_REG_0];
+/* What the program's end gives, in r0, or what it throws, in r1, which is the default callback's result. A callback for
+ * exceptions ends the program, too. */
+int check_program_return(struct verifier *v, u32 regno) {
+	const struct reg *r = &cur_regs(v)[regno];
+	const struct frame *first = v->cur->frames[0];
 	const struct abi_return *want;
 	char name[TYPE_NAME_MAX];
-	bool subprog = cur_frame(v)->subprog;
+	bool subprog = first->subprog && !first->in_exception_callback;
 	int err;
-	if (v->cur->frames[0]->in_async_callback)
-		return check_async_return(v);
+	if (first->in_async_callback)
+		return check_async_return(v, regno);
 	want = subprog ? NULL : abi_return(v->abi, v->in->prog_type, v->in->expected_attach_type);
 	if (!subprog && v->in->prog_type == BPF_PROG_TYPE_LSM)
-		return check_hook_return(v);
-	err = check_reg_read(v, BPF_REG_0);
+		return check_hook_return(v, regno);
+	err = check_reg_read(v, regno);
 	if (err)
 		return err;
 	if (subprog && r->type != SCALAR_VALUE)
 		return refuse_text(v, RETURN_NOT_SCALAR, -EINVAL,
-		                   "At subprogram exit the register R%d is not a scalar value (%s)", 0,
+		                   "At subprogram exit the register R%d is not a scalar value (%s)", regno,
 		                   reg_type_name(r->type, name));
 	if (!want || (want->min == INT32_MIN && want->max == INT32_MAX))
 		return 0;
-	return enforce_return(v, (struct return_range){.min = (s32)want->min, .max = (s32)want->max});
+	return enforce_return(v, regno, (struct return_range){.min = (s32)want->min, .max = (s32)want->max});
+}
+
+/* bpf_throw: every frame ends, and the callback for exceptions gives the program's result. Returns 1: the path ends. */
+int step_throw(struct verifier *v) {
+	int err = v->exception_callback ? 0 : check_program_return(v, BPF_REG_1);
+	clear_caller_saved(v, cur_frame(v));
+	if (!err)
+		err = check_references(v, "bpf_throw");
+	if (err)
+		return err;
+	v->aux[v->at].flags |= AUX_SEEN;
+	return 1;
 }
 
 int step_exit(struct verifier *v, bool *finished) {
@@ -375,5 +397,5 @@ int step_exit(struct verifier *v, bool *finished) {
 	if (v->cur->curframe)
 		return leave_subprog(v);
 	*finished = true;
-	return check_program_return(v);
+	return check_program_return(v, BPF_REG_0);
 }

@@ -236,6 +236,7 @@ static int walk_function(struct verifier *v, u32 subprog) {
 	v->cur->in_sleepable = v->sleepable;
 	f->callsite = -1;
 	f->subprog = subprog;
+	f->in_exception_callback = subprog && subprog == v->exception_callback;
 	reg_set_pointer(&f->regs[BPF_REG_FP], PTR_TO_STACK);
 	v->at = v->subprogs[subprog].start;
 	v->log.scratched_regs = ~0u;
@@ -254,6 +255,8 @@ static int walk_function(struct verifier *v, u32 subprog) {
 static int walk_all(struct verifier *v) {
 	bool more;
 	int err = walk_function(v, 0);
+	if (v->exception_callback) /* whoever throws calls it */
+		v->subprogs[v->exception_callback].called = true;
 	do {
 		more = false;
 		for (u32 s = 1; s < v->subprogs_n && !err; s++) {
