@@ -154,6 +154,7 @@ int check_arg_offset(struct verifier *v, u32 regno, u32 arg) {
 	case PTR_TO_MAP_VALUE:
 	case PTR_TO_MEM:
 	case PTR_TO_BUF:
+	case PTR_TO_ARENA:
 	case SCALAR_VALUE:
 		return 0;
 	}

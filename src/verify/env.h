@@ -180,6 +180,7 @@ struct verifier {
 	u32 lines_n;
 	struct map_ref *maps[MAX_USED_MAPS];
 	u32 maps_n;
+	const struct map_facts *arena_map; /* the one arena among them */
 	struct kfunc *kfuncs;   /* kernel functions that it names */
 	u32 kfuncs_n;
 	bool has_loops, has_calls, sleepable, strict_alignment, test_state_freq;

@@ -5,6 +5,7 @@
  *   pointer tagged trusted             a kernel object of that type, flavour ___x apart; tagged nullable, too, maybe NULL
  *   pointer tagged untrusted           any address, read as the kernel's type of that name, or as memory
  *   pointer to struct bpf_dynptr       an initialized dynptr
+ *   pointer tagged arena               any number, to be cast
  *   any other pointer                  memory of the type's size, or NULL unless tagged nonnull
  *
  * Tags are declaration tags «arg:…» on parameters (__arg_ctx and the like in bpf_helpers.h). A call only checks the
@@ -236,8 +237,10 @@ static int prepare_pointer(struct verifier *v, const struct pointer *p, struct s
 		return prepare_untrusted(v, p, arg);
 	if (p->tags & TAG_ARENA && p->tags & ~(u32)TAG_ARENA)
 		return refuse_text(v, GLOBAL_ARGS, -EINVAL, "arg#%d arena cannot be combined with any other tags", p->i);
-	if (p->tags & TAG_ARENA)
-		return refuse_not_yet(v, "an arena as argument of a global function");
+	if (p->tags & TAG_ARENA) {
+		arg->type = ARG_PTR_TO_ARENA;
+		return 0;
+	}
 	return prepare_memory(v, p, arg);
 }
 
@@ -319,6 +322,10 @@ static int check_global_arg(struct verifier *v, const struct subprog_arg *arg, u
 	say_reg(v, regno);
 	if (arg->type == ARG_ANYTHING)
 		return r->type == SCALAR_VALUE ? 0 : refuse(v, NOT_A_SCALAR, -EINVAL, regno);
+	if (arg->type == ARG_PTR_TO_ARENA) /* anything would do, but makes no sense */
+		return r->type == PTR_TO_ARENA || r->type == SCALAR_VALUE
+		           ? 0
+		           : refuse_text(v, ARG_TYPE, -EINVAL, "R%d is not a pointer to arena or scalar.", regno);
 	if (arg->type & PTR_UNTRUSTED) /* it is only read, as if it might not be there */
 		return 0;
 	if (arg->type == ARG_PTR_TO_CTX) {
@@ -389,6 +396,7 @@ int set_global_args(struct verifier *v, u32 subprog) {
 			reg_set_pointer(r, PTR_TO_CTX);
 			break;
 		case ARG_ANYTHING:
+		case ARG_PTR_TO_ARENA:
 			reg_set_unknown(r);
 			break;
 		case ARG_PTR_TO_DYNPTR:

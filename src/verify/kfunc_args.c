@@ -6,6 +6,7 @@
  *   pointer to struct bpf_iter_x  the first argument of an iterator's functions, or name__iter (iter.c)
  *   pointer to struct bpf_dynptr  one in use; name__uninit: it is made there (dynptr.c)
  *   name__str                     constant text
+ *   name__map                     a map, or the kernel's object for one
  *   pointer to a struct, and the register points to a kernel object: of the same type, or of one that begins with it
  *   other pointers                memory of the type's size, or of the size in the next argument (name__sz, name__szk)
  *
@@ -90,7 +91,9 @@ static int check_number(struct verifier *v, u32 i, struct kfunc_call *call) {
 
 /* == What kind of pointer is wanted? == */
 
-enum arg_kind { KIND_CTX, KIND_NULL, KIND_DYNPTR, KIND_ITER, KIND_STR, KIND_OBJECT, KIND_MEM, KIND_MEM_SIZE, KIND_OTHER };
+enum arg_kind {
+	KIND_CTX, KIND_NULL, KIND_DYNPTR, KIND_MAP, KIND_ITER, KIND_STR, KIND_OBJECT, KIND_MEM, KIND_MEM_SIZE, KIND_OTHER
+};
 
 static bool is_struct(const struct verifier *v, const struct btf_type *t, const char *name) {
 	return btf_is_composite(t) && !strcmp(btf_name(kernel(v), t), name);
@@ -98,7 +101,7 @@ static bool is_struct(const struct verifier *v, const struct btf_type *t, const 
 
 /* Structures that stand for something that only their own checks understand. */
 static bool is_other(const struct verifier *v, const struct kfunc *f, u32 i, const struct btf_type *pointee) {
-	static const char *const suffixes[] = {"__alloc", "__refcounted_kptr", "__map", "__irq_flag"};
+	static const char *const suffixes[] = {"__alloc", "__refcounted_kptr", "__irq_flag"};
 	static const char *const structs[] = {"bpf_list_head", "bpf_list_node", "bpf_rb_root",       "bpf_rb_node",
 	                                      "bpf_timer",     "bpf_wq",        "bpf_res_spin_lock", "bpf_task_work"};
 	for (u32 k = 0; k < ARRAY_SIZE(suffixes); k++)
@@ -196,6 +199,8 @@ static int kind_of(struct verifier *v, const struct kfunc *f, u32 i, const struc
 		*kind = KIND_ITER;
 	} else if (has_suffix(v, f, i, "__str")) {
 		*kind = KIND_STR;
+	} else if (has_suffix(v, f, i, "__map")) {
+		*kind = KIND_MAP;
 	} else if (!is_object(r)) {
 		return memory_kind(v, f, i, pointee, kind);
 	} else if (!btf_is_composite(pointee)) {
@@ -369,6 +374,21 @@ static int check_dynptr(struct verifier *v, u32 i, struct kfunc_call *call) {
 	return check_dynptr_arg(v, i + 1, arg | MEM_UNINIT | type, call->dynptr.ref);
 }
 
+/* == Maps == */
+
+/* A map that the program knows, or (of map iterators) the kernel's object. What belongs to a map is told apart later. */
+static int check_map(struct verifier *v, u32 i, struct kfunc_call *call) {
+	switch (base_type(cur_regs(v)[i + 1].type)) {
+	case CONST_PTR_TO_MAP:
+	case PTR_TO_MAP_VALUE:
+	case PTR_TO_MAP_KEY:
+	case PTR_TO_BTF_ID:
+		return 0;
+	}
+	say_kfunc(v, call->f, i, "it must be a map");
+	return refuse_text(v, KFUNC_ARG, -EINVAL, "pointer in R%d isn't map pointer", i + 1);
+}
+
 /* == One argument == */
 
 static int check_reference(struct verifier *v, u32 i, struct kfunc_call *call) {
@@ -399,6 +419,8 @@ static int check_kind(struct verifier *v, u32 *i, enum arg_kind kind, u32 pointe
 			return check_const_str(v, regno, &none);
 		say_kfunc(v, call->f, *i, "it must be constant text");
 		return refuse_text(v, KFUNC_ARG, -EINVAL, "arg#%d doesn't point to a const string", *i);
+	case KIND_MAP:
+		return check_object(v, call->f, *i, btf_find(kernel(v), "bpf_map", BTF_KIND_STRUCT));
 	case KIND_OBJECT:
 		return check_object(v, call->f, *i, pointee_id);
 	case KIND_MEM:
@@ -424,7 +446,9 @@ static int check_pointer(struct verifier *v, u32 *i, const struct btf_type *ptr,
 	err = check_reference(v, *i, call);
 	if (!err)
 		err = kind_of(v, f, *i, btf_type(kernel(v), pointee_id), &kind);
-	if (!err && kind == KIND_OBJECT)
+	if (!err && kind == KIND_MAP)
+		err = check_map(v, *i, call);
+	if (!err && (kind == KIND_OBJECT || kind == KIND_MAP))
 		err = check_alive(v, f, *i);
 	if (err)
 		return err;

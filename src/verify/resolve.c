@@ -4,6 +4,8 @@
 #include "isa/valid.h"
 #include "verify/env.h"
 
+enum { PAGE = 4096 };
+
 static bool sleepable_may_use(u32 type) {
 	switch (type) {
 	case BPF_MAP_TYPE_HASH:
@@ -48,6 +50,15 @@ int check_map_allowed(struct verifier *v, const struct map_facts *map) {
 	return 0;
 }
 
+/* Its address in user space is not a fact of the map (maps.def): that there will be one is not checked here. */
+static int note_arena(struct verifier *v, const struct map_facts *map) {
+	ASSERT(map->type == BPF_MAP_TYPE_ARENA);
+	if (v->arena_map)
+		return refuse_text(v, ARENA, -EBUSY, "Only one arena per program");
+	v->arena_map = map;
+	return 0;
+}
+
 static struct map_ref *new_ref(struct verifier *v, const struct map_facts *facts, u32 index) {
 	struct map_ref *ref = arena_new(&v->scratch, struct map_ref);
 	if (!ref)
@@ -72,6 +83,8 @@ static int add_map(struct verifier *v, const struct map_facts *facts, const stru
 		return refuse(v, TOO_MANY_MAPS, -E2BIG, MAX_USED_MAPS);
 	}
 	err = check_map_allowed(v, facts);
+	if (!err && facts->type == BPF_MAP_TYPE_ARENA)
+		err = note_arena(v, facts);
 	if (err)
 		return err;
 	ref = new_ref(v, facts, v->maps_n);
@@ -100,7 +113,7 @@ static int find_map(struct verifier *v, const struct bpf_insn *insn, const struc
 	return add_map(v, facts, out);
 }
 
-/* The address of a value is that of the only one of an array. */
+/* The address of a value is that of the only one of an array, or lies in an arena. */
 static int check_direct_value(struct verifier *v, const struct map_facts *map, u32 off) {
 	ASSERT(map);
 	say(v, "off", "%u", off);
@@ -108,8 +121,12 @@ static int check_direct_value(struct verifier *v, const struct map_facts *map, u
 	say(v, "limit", "%u", map->value_size);
 	if (off >= MAX_VAR_OFF)
 		return refuse(v, MAP_VALUE_DIRECT, -EINVAL, off);
-	if (map->type == BPF_MAP_TYPE_ARENA)
-		return refuse_not_yet(v, "arenas");
+	if (map->type == BPF_MAP_TYPE_ARENA && off > (u64)map->max_entries * PAGE)
+		return refuse(v, MAP_VALUE_POINTER, -ERANGE, map->value_size, off);
+	if (map->type == BPF_MAP_TYPE_ARENA) {
+		v->values_n = 0;
+		return 0;
+	}
 	if (map->type != BPF_MAP_TYPE_ARRAY)
 		return refuse_text(v, MAP_VALUE_DIRECT, -EINVAL, "no direct value access support for this map type");
 	if (map->max_entries != 1 || off >= map->value_size)

@@ -309,6 +309,8 @@ static bool reg_safe(struct verifier *v, const struct reg *old, const struct reg
 	case PTR_TO_PACKET_META:
 	case PTR_TO_PACKET:
 		return packets_safe(v, old, cur);
+	case PTR_TO_ARENA: /* any offset is as good as another */
+		return true;
 	default:
 		return regs_exact(v, old, cur);
 	}

@@ -251,13 +251,23 @@ static int scalar_math(struct verifier *v, const struct bpf_insn *insn, struct r
 	return 0;
 }
 
+/* Whatever is done to a pointer into the arena, it stays one: its low 32 bits are an offset that every access adds to where
+ * the arena lies. */
+static void arena_math(struct reg *d, const struct reg *s) {
+	ASSERT(d->type == PTR_TO_ARENA || (s && s->type == PTR_TO_ARENA));
+	if (d->type != PTR_TO_ARENA)
+		*d = *s;
+}
+
 static int step_binary(struct verifier *v, const struct bpf_insn *insn) {
 	struct reg *regs = cur_regs(v), *d = &regs[insn->dst_reg], *s, num;
 	int err;
 	if (BPF_SRC(insn->code) == BPF_X) {
 		s = &regs[insn->src_reg];
-		if (unlikely(d->type == PTR_TO_ARENA || s->type == PTR_TO_ARENA))
-			return refuse_not_yet(v, "arithmetic on arena pointers");
+		if (unlikely(d->type == PTR_TO_ARENA || s->type == PTR_TO_ARENA)) {
+			arena_math(d, s);
+			return 0;
+		}
 		if (s->type != SCALAR_VALUE) {
 			if (d->type == SCALAR_VALUE) { /* number + pointer */
 				err = mark_precise(v, insn->dst_reg);
@@ -285,8 +295,10 @@ static int step_binary(struct verifier *v, const struct bpf_insn *insn) {
 		return scalar_math(v, insn, d, &num);
 	}
 	reg_set_const(&num, (u64)(s64)insn->imm);
-	if (d->type == PTR_TO_ARENA)
-		return refuse_not_yet(v, "arithmetic on arena pointers");
+	if (d->type == PTR_TO_ARENA) {
+		arena_math(d, NULL);
+		return 0;
+	}
 	return d->type == SCALAR_VALUE ? scalar_math(v, insn, d, &num) : pointer_math(v, insn, d, &num);
 }
 
@@ -326,13 +338,19 @@ static int step_mov(struct verifier *v, const struct bpf_insn *insn) {
 	struct reg *d = &cur_regs(v)[insn->dst_reg];
 	int err;
 	if (BPF_SRC(insn->code) == BPF_X) {
-		if (BPF_CLASS(insn->code) == BPF_ALU64 && insn->off == BPF_ADDR_SPACE_CAST)
-			return refuse_text(v, NOT_SUPPORTED, -EINVAL,
+		bool cast = BPF_CLASS(insn->code) == BPF_ALU64 && insn->off == BPF_ADDR_SPACE_CAST;
+		if (cast && !v->arena_map)
+			return refuse_text(v, ARENA, -EINVAL,
 			                   "addr_space_cast insn can only be used in a program that has an associated arena");
 		err = check_reg_read(v, insn->src_reg);
 		if (!err)
 			err = check_reg_write(v, insn->dst_reg);
-		return err ? err : step_mov_reg(v, insn);
+		if (err || !cast)
+			return err ? err : step_mov_reg(v, insn);
+		reg_set_unknown(d);
+		if (insn->imm == 1) /* from the user's address to the program's */
+			d->type = PTR_TO_ARENA;
+		return 0;
 	}
 	err = check_reg_write(v, insn->dst_reg);
 	if (err)

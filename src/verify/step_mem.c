@@ -1,4 +1,11 @@
-/* Loads, stores, atomics, 64-bit immediates, legacy packet loads. */
+/* Loads, stores, atomics, 64-bit immediates, legacy packet loads.
+ *
+ *   load, store    mem.c says whether the access is allowed, and what is loaded
+ *   atomic         a load and a store of the same place; what it fetches is an unknown number
+ *   immediate      a number, a map, the address of a map's value or of a function; resolve.c has found the map
+ *   packet load    calls the kernel: r0 … r5 are gone, and the program may end here with 0
+ *
+ * An instruction that is reached with pointers of different kinds must do the same for all of them (note_access). */
 #include "verify/env.h"
 
 int step_load(struct verifier *v, const struct bpf_insn *insn) {
@@ -30,7 +37,13 @@ int step_store(struct verifier *v, const struct bpf_insn *insn) {
 	return err ? err : note_access(v, type, false);
 }
 
-static bool atomic_allowed(u32 type) {
+/* In arenas x86 machine code cannot have these: they are loops, and a fault in one could not go on behind it. */
+static bool fetches_bits(const struct bpf_insn *insn) {
+	return insn_size_bytes(insn->code) >= 4 && (insn->imm == (BPF_AND | BPF_FETCH) || insn->imm == (BPF_OR | BPF_FETCH) ||
+	                                            insn->imm == (BPF_XOR | BPF_FETCH));
+}
+
+static bool atomic_allowed(const struct bpf_insn *insn, u32 type) {
 	switch (base_type(type)) {
 	case PTR_TO_CTX:
 	case PTR_TO_PACKET:
@@ -40,8 +53,9 @@ static bool atomic_allowed(u32 type) {
 	case PTR_TO_SOCK_COMMON:
 	case PTR_TO_TCP_SOCK:
 	case PTR_TO_XDP_SOCK:
-	case PTR_TO_ARENA:
 		return false;
+	case PTR_TO_ARENA:
+		return !fetches_bits(insn);
 	}
 	return true;
 }
@@ -49,7 +63,7 @@ static bool atomic_allowed(u32 type) {
 static int check_atomic_target(struct verifier *v, u32 regno) {
 	char name[TYPE_NAME_MAX];
 	u32 type = cur_regs(v)[regno].type;
-	if (atomic_allowed(type))
+	if (atomic_allowed(&v->insns[v->at], type))
 		return 0;
 	say_reg(v, regno);
 	return refuse(v, ATOMIC_TARGET, -EACCES, regno, reg_type_name(type, name));
@@ -154,6 +168,10 @@ int step_imm64(struct verifier *v, const struct bpf_insn *insn) {
 	case BPF_PSEUDO_MAP_VALUE:
 	case BPF_PSEUDO_MAP_IDX_VALUE:
 		ASSERT(aux->map);
+		if (aux->map->facts->type == BPF_MAP_TYPE_ARENA) { /* an address of user space, to be cast */
+			reg_set_unknown(d);
+			return 0;
+		}
 		reg_set_pointer(d, PTR_TO_MAP_VALUE);
 		d->map = aux->map;
 		d->off = insn[1].imm;
