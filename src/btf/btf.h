@@ -162,17 +162,24 @@ int btf_walk(const struct btf *btf, u32 struct_id, u32 off, u32 size, struct btf
 /* The same, and on into structs that begin there: what a load gives. Never ends at a STRUCT. */
 int btf_walk_through(const struct btf *btf, u32 struct_id, u32 off, u32 size, struct btf_access *out);
 
-/* Special fields of a map value. -1 or 0 where there is none. 0, or -EINVAL (misplaced or twice) with a sentence. */
-enum btf_field_kind { /* of pointers, by their tag */
-	BTF_FIELD_STRUCT,         /* no pointer: a structure of the kernel's */
-	BTF_FIELD_KPTR_UNTRUSTED, /* kptr_untrusted */
+/* Special fields of a map value or of an object that a program allocates. -1 or 0 where there is none. 0, or negative
+ * errno (misplaced, twice, roots without a lock …) with a sentence. */
+enum btf_field_kind {
+	BTF_FIELD_STRUCT,         /* a structure of the kernel's that is none of those below */
+	BTF_FIELD_KPTR_UNTRUSTED, /* pointers, by their tag: kptr_untrusted */
 	BTF_FIELD_KPTR,           /* kptr: holds a reference */
 	BTF_FIELD_KPTR_PERCPU,    /* percpu_kptr */
 	BTF_FIELD_UPTR,           /* uptr */
+	BTF_FIELD_LIST_HEAD,      /* roots of lists and trees, whose nodes lie in objects of one type */
+	BTF_FIELD_RB_ROOT,
+	BTF_FIELD_LIST_NODE,
+	BTF_FIELD_RB_NODE,
+	BTF_FIELD_REFCOUNT,
 };
 struct btf_field {
 	u32 off, size, kind;
-	u32 type_id;      /* pointers: of what they point to */
+	u32 type_id;      /* pointers: of what they point to; roots: of the objects that they hold */
+	u32 node_off;     /* roots: where in the object its node lies */
 	const char *name; /* as the kernel calls the field */
 };
 enum { BTF_FIELDS_MAX = 11 };
@@ -180,7 +187,26 @@ struct btf_fields {
 	s32 spin_lock, timer, workqueue;
 	u32 kptrs; /* kptrs, list heads and nodes, rb roots and nodes, refcounts: everything else that is special */
 	u32 n;     /* all of them, by offset */
+	u32 kinds; /* 1 << kind of each */
 	struct btf_field list[BTF_FIELDS_MAX];
 };
 int btf_find_fields(const struct btf *btf, u32 value_id, struct btf_fields *out, const char **why);
+/* The same of a structure that programs may allocate; n is 0 for one without special members. */
+int btf_object_fields(const struct btf *btf, u32 struct_id, struct btf_fields *out, const char **why);
+/* What BTF_LOAD wants of all structures with special members. */
+int btf_check_objects(const struct btf *btf, struct btf_log *log);
+
+static inline bool btf_field_is_pointer(const struct btf_field *f) {
+	return f->kind >= BTF_FIELD_KPTR_UNTRUSTED && f->kind <= BTF_FIELD_UPTR;
+}
+static inline bool btf_field_is_root(const struct btf_field *f) {
+	return f->kind == BTF_FIELD_LIST_HEAD || f->kind == BTF_FIELD_RB_ROOT;
+}
+/* The field of that kind at off, or NULL; off -1: the first of that kind. */
+static inline const struct btf_field *btf_field_at(const struct btf_fields *fields, u32 kind, s64 off) {
+	for (u32 i = 0; i < fields->n; i++)
+		if (fields->list[i].kind == kind && (off < 0 || fields->list[i].off == off))
+			return &fields->list[i];
+	return NULL;
+}
 #endif

@@ -202,7 +202,8 @@ static int parse_types(struct btf *btf, const struct btf_header *h, bool strict,
 	err = err || !strict ? err : btf_check_types(btf, log);
 	err = err ? err : btf_check_references(btf, log);
 	err = err ? err : btf_resolve_all(btf, log);
-	return err ? err : index_decl_tags(btf);
+	err = err ? err : index_decl_tags(btf);
+	return err || !strict ? err : btf_check_objects(btf, log);
 }
 
 int btf_parse(const void *data, u64 size, const struct btf *base, u32 flags, struct btf_log *log, struct btf **out) {

@@ -156,22 +156,33 @@ static const u64 no_btf = SET(PERF_EVENT_ARRAY) | SET(CGROUP_ARRAY) | SET(ARRAY_
 						  SET(SOCKHASH);
 static const u64 void_key = SET(ARRAY) | SET(PERCPU_ARRAY) | SET(BLOOM_FILTER) | SET(ARENA) | SET(LPM_TRIE);
 
+/* Special fields that maps of the type may not have. */
+static u32 forbidden_fields(const struct map_facts *f, const struct btf_fields *found) {
+	static const u32 bits[] = {
+		[BTF_FIELD_KPTR_UNTRUSTED] = BPF_KPTR_UNREF, [BTF_FIELD_KPTR] = BPF_KPTR_REF,
+		[BTF_FIELD_KPTR_PERCPU] = BPF_KPTR_PERCPU,   [BTF_FIELD_UPTR] = BPF_UPTR,
+		[BTF_FIELD_LIST_HEAD] = BPF_LIST_HEAD,       [BTF_FIELD_RB_ROOT] = BPF_RB_ROOT,
+		[BTF_FIELD_REFCOUNT] = BPF_REFCOUNT};
+	u32 has = 0, may = abi_map_type(abi_linux(), f->type)->fields;
+	has |= found->spin_lock >= 0 ? BPF_SPIN_LOCK : 0;
+	has |= found->timer >= 0 ? BPF_TIMER : 0;
+	has |= found->workqueue >= 0 ? BPF_WORKQUEUE : 0;
+	for (u32 i = 0; i < found->n; i++)
+		has |= found->list[i].kind < ARRAY_SIZE(bits) ? bits[found->list[i].kind] : 0;
+	return has & ~may;
+}
+
+/* A value whose special fields do not fit each other has none, for the kernel: its programs find out. */
 int map_find_fields(struct map_facts *f) {
 	struct btf_fields found;
 	const char *why;
 	int err = btf_find_fields(f->btf, f->btf_value_type_id, &found, &why);
 	if (err)
-		return err;
+		return err == -EFAULT ? err : 0;
 	f->fields = found;
-	u32 may = abi_map_type(abi_linux(), f->type)->fields;
-	bool any = found.spin_lock >= 0 || found.timer >= 0 || found.workqueue >= 0 || found.kptrs;
-	if (any && (f->map_flags & (BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG)))
+	if (found.n && f->map_flags & (BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG))
 		return -EACCES;
-	if ((found.spin_lock >= 0 && !(may & BPF_SPIN_LOCK)) || (found.timer >= 0 && !(may & BPF_TIMER)) ||
-		(found.workqueue >= 0 && !(may & BPF_WORKQUEUE)) ||
-		(found.kptrs && !(may & (BPF_KPTR | BPF_REFCOUNT | BPF_GRAPH_ROOT))))
-		return -EOPNOTSUPP;
-	return 0;
+	return forbidden_fields(f, &found) ? -EOPNOTSUPP : 0;
 }
 
 static int check_key(const struct map_facts *f) {

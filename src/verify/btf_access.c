@@ -158,14 +158,37 @@ static void set_loaded(struct verifier *v, struct reg *to, const struct btf *btf
 	}
 }
 
+/* What is read out of an object of the program's is a number, or an address of bytes; nothing lies behind its end. */
+static int access_object(struct verifier *v, const struct reg *r, s32 off, u32 size, bool write, s32 value) {
+	struct btf_access hit = {.struct_id = r->btf_id, .off = (u32)off};
+	s64 room = btf_size(r->btf, r->btf_id);
+	int err = check_object_fields(v, r, off, size);
+	if (err)
+		return err;
+	hit.beyond = off + (s64)size > room;
+	if (hit.beyond || btf_walk_through(r->btf, r->btf_id, (u32)off, size, &hit))
+		return refuse_member(v, r->btf, &hit, size);
+	if (r->type & PTR_UNTRUSTED)
+		v->aux[v->at].flags |= AUX_PROBE;
+	if (write || value < 0)
+		return 0;
+	if (hit.kind == BTF_WALK_PTR)
+		hit.kind = BTF_WALK_SCALAR;
+	set_loaded(v, &cur_regs(v)[value], r->btf, &hit, 0);
+	return 0;
+}
+
 /* value: the register that is loaded; -1: none. */
 int check_btf_pointer(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 value) {
 	struct reg base = cur_regs(v)[regno];
 	struct btf_access hit = {0};
+	bool object = base.type & MEM_ALLOC;
 	ASSERT(base_type(base.type) == PTR_TO_BTF_ID && base.btf && base.btf_id);
 	if ((!v->in->gpl_compatible && base.btf == v->in->kernel_btf) || off < 0 || !scalar_equals(&base.s, 0) ||
-	    base.type & (MEM_USER | MEM_PERCPU) || write)
+	    base.type & (MEM_USER | MEM_PERCPU) || (write && (!object || base.type & PTR_UNTRUSTED)))
 		return refuse_pointer(v, regno, off);
+	if (object)
+		return access_object(v, &base, off, size, write, value);
 	if (btf_walk_through(base.btf, base.btf_id, (u32)off, size, &hit))
 		return refuse_member(v, base.btf, &hit, size);
 	v->aux[v->at].flags |= AUX_PROBE;

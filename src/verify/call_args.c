@@ -100,6 +100,8 @@ static int check_btf_type(struct verifier *v, u32 regno, u32 arg, const char *wa
 		return refuse_text(v, ARG_TYPE, -EACCES, "bpf_%s() may write into memory pointed by R%d type=%s",
 		                   call->helper->name, regno, reg_type_name(r->type, name));
 	}
+	if (r->type & MEM_ALLOC && call->kptr && arg & OBJ_RELEASE)
+		return check_kptr_value(v, call->kptr_btf, call->kptr, regno);
 	if (r->type & (MEM_ALLOC | MEM_PERCPU)) /* looked at by kind */
 		return 0;
 	if (r->type & PTR_MAYBE_NULL && (!(arg & PTR_MAYBE_NULL) || arg & OBJ_RELEASE)) {
@@ -107,7 +109,7 @@ static int check_btf_type(struct verifier *v, u32 regno, u32 arg, const char *wa
 		return refuse(v, ARG_MAYBE_NULL, -EACCES, regno);
 	}
 	if (call->kptr)
-		return check_kptr_value(v, call->map->facts, call->kptr, regno);
+		return check_kptr_value(v, call->kptr_btf, call->kptr, regno);
 	if (!want)
 		want = "sock_common";
 	if (!btf_object_at(v, r->btf, r->btf_id, r->off, want, itself)) {
@@ -129,10 +131,18 @@ int check_arg_type(struct verifier *v, u32 regno, u32 arg, const char *want, con
 		type &= ~(u32)PTR_MAYBE_NULL;
 	if (kind == ARG_PTR_TO_MEM)
 		type &= ~(u32)DYNPTR_TYPE_FLAG_MASK;
+	if (call->kptr && arg & OBJ_RELEASE && type & MEM_ALLOC) /* an object of the program's goes into a field */
+		type &= ~(u32)(MEM_ALLOC | MEM_PERCPU);
 	for (u32 i = 0; i < ACCEPTS_MAX && types[i] != NOT_INIT; i++)
 		if (type == types[i])
 			return base_type(type) == PTR_TO_BTF_ID ? check_btf_type(v, regno, arg, want, call) : 0;
 	return refuse_type(v, regno, kind, call);
+}
+
+/* Kernel objects and objects of the program's that are surely alive may be passed from their inside. */
+static bool may_be_moved(u32 flags) {
+	return !flags || flags == PTR_TRUSTED || flags == MEM_RCU || flags == MEM_ALLOC ||
+	       (flags & ~(u32)MEM_RCU) == (MEM_ALLOC | NON_OWN_REF);
 }
 
 /* Which pointers may have moved from where they were given. */
@@ -158,7 +168,7 @@ int check_arg_offset(struct verifier *v, u32 regno, u32 arg) {
 	case SCALAR_VALUE:
 		return 0;
 	}
-	return check_fixed_offset(v, r, regno, base_type(r->type) == PTR_TO_BTF_ID && !(r->type & PTR_MAYBE_NULL));
+	return check_fixed_offset(v, r, regno, base_type(r->type) == PTR_TO_BTF_ID && may_be_moved(type_flag(r->type)));
 }
 
 /* == Memory == */
@@ -230,46 +240,56 @@ int check_mem_size_pair(struct verifier *v, u32 size_reg, bool write, bool zero_
 
 /* == Locks, strings == */
 
+/* Where a lock is: the map, or for an object the types it is of; and which one of many by the pointer's id. */
+static struct ref lock_of(const struct verifier *v, const struct reg *r) {
+	bool value = r->type == PTR_TO_MAP_VALUE;
+	return (struct ref){.kind = REF_LOCK, .id = r->id, .insn = v->at, .map_uid = value ? r->map_uid : 0,
+	                    .place = value ? (const void *)r->map->facts : (const void *)r->btf};
+}
+
+static void drop_lock(struct state *s) {
+	u32 i = 0;
+	while (s->refs[i].kind != REF_LOCK)
+		i++;
+	ASSERT(i < s->refs_n && s->active_locks == 1);
+	state_remove_ref(s, i);
+	s->active_locks--;
+}
+
 static int check_lock(struct verifier *v, u32 regno, bool lock) {
 	const struct reg *r = &cur_regs(v)[regno];
-	const struct map_facts *map;
+	const struct map_facts *map = r->type == PTR_TO_MAP_VALUE ? r->map->facts : NULL;
+	const struct btf_fields *fields = fields_of(v, r);
 	struct state *s = v->cur;
 	s64 at = (s64)r->s.var.value + r->off;
-	ASSERT(s->active_locks <= 1);
-	if (r->type != PTR_TO_MAP_VALUE)
-		return refuse_not_yet(v, "locks outside map values");
-	map = r->map->facts;
+	ASSERT(s->active_locks <= 1 && fields);
 	say_reg(v, regno);
-	say(v, "name", "%.16s", map->name);
+	say(v, "name", "%.16s", map ? map->name : "kptr");
 	if (!scalar_is_const(&r->s))
 		return refuse(v, LOCK_OFFSET, -EINVAL, regno);
-	if (!map->btf)
+	if (map && !map->btf)
 		return refuse(v, LOCK_NO_BTF, -EINVAL, map->name);
-	if (map->fields.spin_lock < 0)
-		return refuse(v, LOCK_NONE, -EINVAL, map->name);
-	say(v, "expected", "%d", map->fields.spin_lock);
-	if (at != map->fields.spin_lock)
-		return refuse(v, LOCK_WRONG_PLACE, -EINVAL, (long long)at, map->fields.spin_lock);
+	if (fields->spin_lock < 0)
+		return refuse_text(v, LOCK_NONE, -EINVAL, "%s '%.16s' has no valid bpf_spin_lock", map ? "map" : "local",
+		                   map ? map->name : "kptr");
+	say(v, "expected", "%d", fields->spin_lock);
+	if (at != fields->spin_lock)
+		return refuse(v, LOCK_WRONG_PLACE, -EINVAL, (long long)at, fields->spin_lock);
 	if (lock) {
 		if (s->active_locks)
 			return refuse(v, LOCK_TWICE, -EINVAL);
 		v->values_n = 0;
 		s->active_locks++;
-		return state_add_ref(&v->pool, s, (struct ref){REF_LOCK, r->id, v->at, r->map_uid, map}) ? 0 : -ENOMEM;
+		return state_add_ref(&v->pool, s, lock_of(v, r)) ? 0 : -ENOMEM;
 	}
 	if (!s->active_locks)
 		return refuse(v, UNLOCK_WITHOUT_LOCK, -EINVAL);
-	for (u32 i = 0; i < s->refs_n; i++) {
-		if (s->refs[i].kind != REF_LOCK)
-			continue;
-		if (s->refs[i].place != map || s->refs[i].id != r->id || s->refs[i].map_uid != r->map_uid)
-			break;
-		state_remove_ref(s, i);
-		s->active_locks--;
-		v->values_n = 0;
-		return 0;
-	}
-	return refuse(v, UNLOCK_OTHER, -EINVAL);
+	if (!is_lock_held(v, r))
+		return refuse(v, UNLOCK_OTHER, -EINVAL);
+	drop_lock(s);
+	forget_borrowed(v);
+	v->values_n = 0;
+	return 0;
 }
 
 static int check_timer(struct verifier *v, u32 regno, struct helper_call *call) {
@@ -402,6 +422,8 @@ static int check_kind(struct verifier *v, u32 i, u32 arg, struct helper_call *ca
 	case ARG_PTR_TO_SPIN_LOCK:
 		if (h->id != BPF_FUNC_spin_lock && h->id != BPF_FUNC_spin_unlock)
 			return refuse_not_yet(v, "a lock as argument");
+		if (in_tree_callback(v))
+			return refuse_text(v, LOCK_CALL, -EACCES, "can't spin_{lock,unlock} in rbtree cb");
 		return check_lock(v, regno, h->id == BPF_FUNC_spin_lock);
 	case ARG_PTR_TO_FUNC:
 		call->callback = (s32)r->subprog;
@@ -414,6 +436,7 @@ static int check_kind(struct verifier *v, u32 i, u32 arg, struct helper_call *ca
 		ASSERT(r->btf && r->btf_id);
 		call->ret_btf = r->btf;
 		call->ret_btf_id = r->btf_id;
+		call->percpu_object = r->type & MEM_RCU && btf_is_composite(btf_type(r->btf, r->btf_id));
 		return 0;
 	case ARG_PTR_TO_TIMER:
 		return check_timer(v, regno, call);

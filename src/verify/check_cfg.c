@@ -188,6 +188,8 @@ static void mark_helper_call(struct verifier *v, u32 t) {
 static void mark_kfunc_call(struct verifier *v, u32 t) {
 	u32 flags = kfunc_flags_at(v, t);
 	struct subprog *sub = &v->subprogs[v->aux[t].subprog];
+	if (kfunc_calls_back(v, t))
+		mark(v, t, AUX_CALLBACK | AUX_CHECKPOINT | AUX_PRUNE | AUX_HISTORY);
 	if (flags & KFUNC_ITER_NEXT) /* where loops come round and converge */
 		mark(v, t, AUX_CHECKPOINT | AUX_PRUNE);
 	if (flags & KFUNC_CHANGES_PKT)

@@ -9,7 +9,8 @@
  *   attach_target.c   what the program is attached to by BTF
  *   step_*.c       one instruction on one state
  *   mem.c stack.c btf_access.c ctx_access.c ctx_args.c   what memory it may touch;   dynptr.c kptr.c   what is kept in it
- *   kfunc*.c section.c iter.c   calls of kernel functions
+ *   object.c       objects that the program allocates
+ *   kfunc*.c section.c iter.c graph.c   calls of kernel functions
  *   states.c       checkpoints, pruning, loops;   backtrack.c   which scalars had to be exact
  *   fastcall.c     frames without the registers that are saved around inlined calls
  *   fixup.c        rewriting and facts, after the walk
@@ -216,6 +217,12 @@ struct verifier {
 	bool tolerant; /* what is refused now is only logged */
 	struct log log;
 	struct btf_access walk; /* scratch of BTF accesses */
+	struct object_type {    /* special fields of the last types that were asked for */
+		const struct btf *btf;
+		u32 id;
+		struct btf_fields fields;
+	} objects[8];
+	u32 objects_next;
 	u64 clock_start;
 };
 
@@ -338,12 +345,23 @@ const struct reg *dynptr_of(struct verifier *v, const struct reg *r);
 int check_dynptr_arg(struct verifier *v, u32 regno, u32 arg, u32 clone_ref);
 int check_dynptr_release(struct verifier *v, u32 regno);
 
+/* object.c */
+const struct btf_fields *fields_of(struct verifier *v, const struct reg *r);
+const struct btf_fields *object_fields(struct verifier *v, const struct btf *btf, u32 id);
+int check_object_fields(struct verifier *v, const struct reg *r, s32 off, u32 size);
+bool may_hold_lock(struct verifier *v, const struct reg *r);
+bool is_lock_held(struct verifier *v, const struct reg *r);
+void forget_borrowed(struct verifier *v);
+bool in_tree_callback(const struct verifier *v);
+void set_node(struct reg *r, const struct btf *btf, const struct btf_field *root);
+int set_borrowed(struct verifier *v, struct reg *r);
+
 /* kptr.c */
 int check_map_fields(struct verifier *v, const struct reg *r, s32 off, s32 size, bool helper);
-const struct btf_field *kptr_at(const struct map_facts *map, s64 off);
-int access_kptr(struct verifier *v, const struct map_facts *map, const struct btf_field *f, s32 value);
+const struct btf_field *kptr_at(const struct btf_fields *fields, s64 off);
+int access_kptr(struct verifier *v, const struct btf *btf, const struct btf_field *f, s32 value);
 int check_kptr_field(struct verifier *v, u32 regno, struct helper_call *call);
-int check_kptr_value(struct verifier *v, const struct map_facts *map, const struct btf_field *f, u32 regno);
+int check_kptr_value(struct verifier *v, const struct btf *btf, const struct btf_field *f, u32 regno);
 int set_kptr_result(struct verifier *v, const struct helper_call *call, struct reg *r);
 
 /* step_*.c: the instruction `at` on the state `cur` */
@@ -401,7 +419,8 @@ struct helper_call {
 	u32 ref_obj;          /* id of the reference among the arguments */
 	u32 dynptr;           /* id of the dynptr of which the result is a slice */
 	bool changes_pkt;
-	const struct btf_field *kptr; /* that is exchanged */
+	const struct btf *kptr_btf;
+	const struct btf_field *kptr; /* in kptr_btf: the pointer that is exchanged; without helper: the root added to */
 	bool key_known;       /* the key is this number */
 	u64 key;
 	u64 mem_size;
@@ -410,6 +429,7 @@ struct helper_call {
 	s32 callback;         /* subprogram, -1 none */
 	const struct btf *ret_btf;
 	u32 ret_btf_id;
+	bool percpu_object;   /* it was read out of a map */
 };
 int check_helper_args(struct verifier *v, struct helper_call *call);
 /* Does the register hold what an argument of that kind wants? want: name of the structure, NULL none. */
@@ -441,6 +461,7 @@ const struct kfunc *kfunc_at(const struct verifier *v, u32 at);
 u32 kfunc_flags_at(const struct verifier *v, u32 at); /* enum abi_kfunc_flag, 0 for what cannot be called */
 bool kfunc_throws_at(const struct verifier *v, u32 at);
 u32 kfunc_args_n(const struct verifier *v, u32 at);
+bool kfunc_calls_back(const struct verifier *v, u32 at); /* a function of the program's, during the call */
 const char *kfunc_name(const struct verifier *v, const struct bpf_insn *insn); /* NULL: nothing of that number */
 int check_kfuncs_left(struct verifier *v);
 int step_kfunc_call(struct verifier *v);

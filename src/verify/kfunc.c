@@ -31,8 +31,16 @@ static enum kfunc_special special_of(const char *name) {
 	    {"bpf_dynptr_from_skb", KF_DYNPTR_FROM_SKB},   {"bpf_dynptr_from_skb_meta", KF_DYNPTR_FROM_SKB_META},
 	    {"bpf_dynptr_from_xdp", KF_DYNPTR_FROM_XDP},   {"bpf_dynptr_clone", KF_DYNPTR_CLONE},
 	    {"bpf_dynptr_slice", KF_DYNPTR_SLICE},         {"bpf_dynptr_slice_rdwr", KF_DYNPTR_SLICE_RDWR},
-	    {"bpf_obj_new_impl", KF_NOT_YET},              {"bpf_percpu_obj_new_impl", KF_NOT_YET},
 	    {"bpf_throw", KF_THROW},
+	    {"bpf_obj_new_impl", KF_OBJ_NEW},              {"bpf_percpu_obj_new_impl", KF_PERCPU_OBJ_NEW},
+	    {"bpf_obj_drop_impl", KF_OBJ_DROP},            {"bpf_percpu_obj_drop_impl", KF_PERCPU_OBJ_DROP},
+	    {"bpf_list_push_front_impl", KF_LIST_PUSH},    {"bpf_list_push_back_impl", KF_LIST_PUSH},
+	    {"bpf_list_pop_front", KF_LIST_POP},           {"bpf_list_pop_back", KF_LIST_POP},
+	    {"bpf_list_front", KF_LIST_PEEK},              {"bpf_list_back", KF_LIST_PEEK},
+	    {"bpf_rbtree_add_impl", KF_RB_ADD},            {"bpf_rbtree_remove", KF_RB_REMOVE},
+	    {"bpf_rbtree_first", KF_RB_PEEK},              {"bpf_rbtree_root", KF_RB_PEEK},
+	    {"bpf_rbtree_left", KF_RB_PEEK},               {"bpf_rbtree_right", KF_RB_PEEK},
+	    {"bpf_refcount_acquire_impl", KF_REFCOUNT_ACQUIRE},
 	};
 	for (u32 i = 0; i < ARRAY_SIZE(rows); i++)
 		if (!strcmp(rows[i].name, name))
@@ -135,6 +143,11 @@ u32 kfunc_flags_at(const struct verifier *v, u32 at) {
 bool kfunc_throws_at(const struct verifier *v, u32 at) {
 	const struct kfunc *f = kfunc_at(v, at);
 	return f && f->allowed && f->special == KF_THROW;
+}
+
+bool kfunc_calls_back(const struct verifier *v, u32 at) {
+	const struct kfunc *f = kfunc_at(v, at);
+	return f && f->special == KF_RB_ADD;
 }
 
 /* Registers that a call reads: all that it could, for one that cannot be called. */
@@ -252,8 +265,11 @@ static int set_pointer(struct verifier *v, const struct kfunc_call *call, const 
 	const struct btf *btf = v->in->kernel_btf;
 	u32 id = btf_skip_modifiers(btf, ptr->type), flags = call->f->flags;
 	const struct btf_type *pointee = btf_type(btf, id);
-	int err = 0;
-	if (call->f->special == KF_CAST_TO_KERN_CTX || call->f->special == KF_RDONLY_CAST)
+	bool done = false, may_be_null = flags & KFUNC_RET_NULL && !call->owned;
+	int err = set_graph_result(v, call, r, &done);
+	if (err || done)
+		;
+	else if (call->f->special == KF_CAST_TO_KERN_CTX || call->f->special == KF_RDONLY_CAST)
 		err = set_cast(v, call, r);
 	else if (call->f->special == KF_DYNPTR_SLICE || call->f->special == KF_DYNPTR_SLICE_RDWR)
 		err = set_slice(v, call, r);
@@ -267,7 +283,7 @@ static int set_pointer(struct verifier *v, const struct kfunc_call *call, const 
 		return err;
 	if (flags & (KFUNC_RET_NULL | KFUNC_ACQUIRE) && r->type == SCALAR_VALUE)
 		return refuse_not_yet(v, call->f->name);
-	if (flags & KFUNC_RET_NULL) {
+	if (may_be_null) {
 		r->type |= PTR_MAYBE_NULL;
 		r->id = ++v->id_gen;
 		note_origin(v, r->id);
@@ -276,13 +292,20 @@ static int set_pointer(struct verifier *v, const struct kfunc_call *call, const 
 		u32 ref = acquire_reference(v, v->at);
 		if (!ref)
 			return -ENOMEM;
-		if (flags & KFUNC_RET_NULL) {
+		if (may_be_null) {
 			r->id = ref;
 			note_origin(v, ref);
 		}
 		r->ref = ref;
 	}
+	if (!r->id && may_hold_lock(v, r))
+		r->id = ++v->id_gen;
 	return 0;
+}
+
+/* Functions whose prototype says void *, because the program says which type it is. */
+static bool gives_object(const struct kfunc *f) {
+	return f->special == KF_OBJ_NEW || f->special == KF_PERCPU_OBJ_NEW || f->special == KF_REFCOUNT_ACQUIRE;
 }
 
 static int set_result(struct verifier *v, const struct kfunc_call *call) {
@@ -291,7 +314,7 @@ static int set_result(struct verifier *v, const struct kfunc_call *call) {
 	struct reg *r = &cur_regs(v)[BPF_REG_0];
 	clear_caller_saved(v, cur_frame(v));
 	if (call->f->flags & KFUNC_ACQUIRE &&
-	    (btf_kind(t) != BTF_KIND_PTR || !btf_is_composite(btf_skip_type(btf, t->type)))) {
+	    (btf_kind(t) != BTF_KIND_PTR || !btf_is_composite(btf_skip_type(btf, t->type))) && !gives_object(call->f)) {
 		say(v, "name", "%s", call->f->name);
 		return refuse_text(v, KFUNC_ARG, -EINVAL, "acquire kernel function does not return PTR_TO_BTF_ID");
 	}
@@ -319,6 +342,16 @@ static int release_argument(struct verifier *v, const struct kfunc_call *call) {
 	                   call->f->name, call->f->id);
 }
 
+/* A run of less(a, b), as long as the tree's lock is held. */
+static int push_node_callback(struct verifier *v, const struct kfunc_call *call) {
+	const struct helper_call helper = {.callback = call->callback, .kptr_btf = call->root_btf, .kptr = &call->root};
+	int err = push_callback(v, &helper);
+	if (!err)
+		return 0;
+	say(v, "name", "%s", call->f->name);
+	return refuse_text(v, KFUNC_ARG, err, "kfunc %s#%d failed callback verification", call->f->name, call->f->id);
+}
+
 int step_kfunc_call(struct verifier *v) {
 	const struct kfunc *f = v->aux[v->at].kfunc;
 	struct kfunc_call call = {.f = f};
@@ -336,9 +369,14 @@ int step_kfunc_call(struct verifier *v) {
 		call.mem_size = 8;
 	if (f->special == KF_THROW)
 		return step_throw(v);
-	err = step_section(v, f);
+	if (f->special == KF_RB_ADD)
+		err = push_node_callback(v, &call);
+	if (!err)
+		err = step_section(v, f);
 	if (!err)
 		err = release_argument(v, &call);
+	if (!err)
+		err = step_graph(v, &call);
 	if (!err)
 		err = set_result(v, &call);
 	if (!err && f->flags & KFUNC_ITER_NEXT)

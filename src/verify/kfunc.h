@@ -3,7 +3,8 @@
  *   kfunc.c        which function a call means, who may call it, what comes back
  *   kfunc_args.c   arguments, by their BTF types and the suffixes of their names
  *   section.c      sections that functions open and close: RCU, no preemption
- *   iter.c         iterators on the stack */
+ *   iter.c         iterators on the stack
+ *   graph.c        objects that programs allocate, their references, lists and trees */
 #ifndef SKEP_VERIFY_KFUNC_H
 #define SKEP_VERIFY_KFUNC_H
 #include "verify/env.h"
@@ -14,6 +15,8 @@ enum kfunc_special {
 	KF_RDONLY_CAST, KF_CSS_TASK_NEW, KF_SESSION_COOKIE, KF_GET_KMEM_CACHE, KF_TRAP, KF_DYNPTR_FROM_SKB,
 	KF_DYNPTR_FROM_XDP, KF_DYNPTR_FROM_SKB_META, KF_DYNPTR_CLONE, KF_DYNPTR_SLICE, KF_DYNPTR_SLICE_RDWR,
 	KF_THROW,
+	KF_OBJ_NEW, KF_PERCPU_OBJ_NEW, KF_OBJ_DROP, KF_PERCPU_OBJ_DROP, KF_REFCOUNT_ACQUIRE,
+	KF_LIST_PUSH, KF_LIST_POP, KF_LIST_PEEK, KF_RB_ADD, KF_RB_REMOVE, KF_RB_PEEK,
 	KF_NOT_YET, /* its result, or what it does, is not understood */
 };
 
@@ -45,17 +48,32 @@ struct kfunc_call {
 		u32 type, id, ref;
 	} dynptr;
 	bool packet_dynptr;   /* one of them is the packet */
+	const struct btf *root_btf; /* graph.c: of the root among the arguments, NULL: none */
+	struct btf_field root;
+	const struct btf *object_btf; /* type of the object that is passed */
+	u32 object_id;
+	bool owned;           /* the reference that is counted once more is the program's own */
+	s32 callback;         /* subprogram */
 };
 
 int check_kfunc_args(struct verifier *v, struct kfunc_call *call);
 /* Of BTF_KIND_INT or an enumeration. */
 bool kfunc_is_number(const struct btf_type *t);
+bool kfunc_is_number_struct(struct verifier *v, const struct btf *btf, const struct btf_type *t, u32 depth);
 
 /* Whoever cannot sleep, or holds a lock, is in one all the time. */
 static inline bool in_rcu_section(const struct verifier *v) {
 	return v->cur->active_rcu || v->cur->active_locks || !v->cur->in_sleepable;
 }
 int step_section(struct verifier *v, const struct kfunc *f);
+
+enum graph_arg { GRAPH_NONE, GRAPH_OBJECT, GRAPH_COUNTED, GRAPH_ROOT, GRAPH_NODE, GRAPH_LESS };
+/* What of that kind the argument wants; type: the struct's name behind the pointer, or "". */
+enum graph_arg graph_arg_kind(const struct kfunc *f, const char *param, const struct btf *btf, const struct btf_type *t);
+int check_graph_arg(struct verifier *v, u32 i, enum graph_arg kind, struct kfunc_call *call);
+int step_graph(struct verifier *v, const struct kfunc_call *call);
+/* r0: *done: it is set. */
+int set_graph_result(struct verifier *v, const struct kfunc_call *call, struct reg *r, bool *done);
 
 int check_iter_arg(struct verifier *v, u32 regno, struct kfunc_call *call);
 int step_iter_next(struct verifier *v, const struct kfunc_call *call);

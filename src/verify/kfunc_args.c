@@ -7,6 +7,7 @@
  *   pointer to struct bpf_dynptr  one in use; name__uninit: it is made there (dynptr.c)
  *   name__str                     constant text
  *   name__map                     a map, or the kernel's object for one
+ *   objects of the program's, roots and nodes of lists and trees (graph.c)
  *   pointer to a struct, and the register points to a kernel object: of the same type, or of one that begins with it
  *   other pointers                memory of the type's size, or of the size in the next argument (name__sz, name__szk)
  *
@@ -92,7 +93,8 @@ static int check_number(struct verifier *v, u32 i, struct kfunc_call *call) {
 /* == What kind of pointer is wanted? == */
 
 enum arg_kind {
-	KIND_CTX, KIND_NULL, KIND_DYNPTR, KIND_MAP, KIND_ITER, KIND_STR, KIND_OBJECT, KIND_MEM, KIND_MEM_SIZE, KIND_OTHER
+	KIND_CTX, KIND_NULL, KIND_DYNPTR, KIND_MAP, KIND_ITER, KIND_STR, KIND_OBJECT, KIND_MEM, KIND_MEM_SIZE, KIND_GRAPH,
+	KIND_OTHER
 };
 
 static bool is_struct(const struct verifier *v, const struct btf_type *t, const char *name) {
@@ -101,9 +103,8 @@ static bool is_struct(const struct verifier *v, const struct btf_type *t, const 
 
 /* Structures that stand for something that only their own checks understand. */
 static bool is_other(const struct verifier *v, const struct kfunc *f, u32 i, const struct btf_type *pointee) {
-	static const char *const suffixes[] = {"__alloc", "__refcounted_kptr", "__irq_flag"};
-	static const char *const structs[] = {"bpf_list_head", "bpf_list_node", "bpf_rb_root",       "bpf_rb_node",
-	                                      "bpf_timer",     "bpf_wq",        "bpf_res_spin_lock", "bpf_task_work"};
+	static const char *const suffixes[] = {"__irq_flag"};
+	static const char *const structs[] = {"bpf_timer", "bpf_wq", "bpf_res_spin_lock", "bpf_task_work"};
 	for (u32 k = 0; k < ARRAY_SIZE(suffixes); k++)
 		if (has_suffix(v, f, i, suffixes[k]))
 			return true;
@@ -124,25 +125,25 @@ static bool is_context(const struct verifier *v, const struct kfunc *f, const st
 	return v->ctx && v->ctx->name && btf_is_composite(pointee) && same_context(v->ctx->name, btf_name(kernel(v), pointee));
 }
 
-static bool is_number_struct(struct verifier *v, const struct btf_type *t, u32 depth) {
+bool kfunc_is_number_struct(struct verifier *v, const struct btf *btf, const struct btf_type *t, u32 depth) {
 	const struct btf_member *members = btf_members(t);
 	if (!btf_is_composite(t))
 		return false;
 	for (u32 i = 0; i < btf_vlen(t); i++) {
-		const struct btf_type *m = btf_skip_type(kernel(v), members[i].type);
+		const struct btf_type *m = btf_skip_type(btf, members[i].type);
 		if (btf_is_composite(m)) {
 			if (depth == NESTED_MAX) {
 				vlog(v, "max struct nesting depth exceeded\n");
 				return false;
 			}
-			if (!is_number_struct(v, m, depth + 1))
+			if (!kfunc_is_number_struct(v, btf, m, depth + 1))
 				return false;
 			continue;
 		}
 		if (btf_kind(m) == BTF_KIND_ARRAY) {
 			if (!btf_array(m)->nelems)
 				return false;
-			m = btf_skip_type(kernel(v), btf_array(m)->type);
+			m = btf_skip_type(btf, btf_array(m)->type);
 		}
 		if (!kfunc_is_number(m))
 			return false;
@@ -177,11 +178,17 @@ static int memory_kind(struct verifier *v, const struct kfunc *f, u32 i, const s
                        enum arg_kind *kind) {
 	bool sized = size_follows(v, f, i);
 	*kind = sized ? KIND_MEM_SIZE : KIND_MEM;
-	if (kfunc_is_number(pointee) || is_number_struct(v, pointee, 0) || (sized && btf_kind(pointee) == BTF_KIND_UNKN))
+	if (kfunc_is_number(pointee) || kfunc_is_number_struct(v, kernel(v), pointee, 0) ||
+	    (sized && btf_kind(pointee) == BTF_KIND_UNKN))
 		return 0;
 	say_kfunc(v, f, i, "the function wants a pointer to something that has no plain bytes");
 	return refuse_text(v, KFUNC_ARG, -EINVAL, "arg#%d pointer type %s %s must point to %sscalar, or struct with scalar", i,
 	                   kind_text(pointee), btf_name(kernel(v), pointee), sized ? "void, " : "");
+}
+
+static enum graph_arg graph_kind(const struct verifier *v, const struct kfunc *f, u32 i,
+                                 const struct btf_type *pointee) {
+	return graph_arg_kind(f, param_name(v, f, i), kernel(v), pointee);
 }
 
 static int kind_of(struct verifier *v, const struct kfunc *f, u32 i, const struct btf_type *pointee, enum arg_kind *kind) {
@@ -193,6 +200,8 @@ static int kind_of(struct verifier *v, const struct kfunc *f, u32 i, const struc
 		*kind = KIND_NULL;
 	} else if (is_struct(v, pointee, "bpf_dynptr")) {
 		*kind = KIND_DYNPTR;
+	} else if (graph_kind(v, f, i, pointee) != GRAPH_NONE) {
+		*kind = KIND_GRAPH;
 	} else if (is_other(v, f, i, pointee)) {
 		return refuse_not_yet(v, f->name);
 	} else if (f->flags & KFUNC_ITER ? !i : has_suffix(v, f, i, "__iter")) {
@@ -423,6 +432,8 @@ static int check_kind(struct verifier *v, u32 *i, enum arg_kind kind, u32 pointe
 		return check_object(v, call->f, *i, btf_find(kernel(v), "bpf_map", BTF_KIND_STRUCT));
 	case KIND_OBJECT:
 		return check_object(v, call->f, *i, pointee_id);
+	case KIND_GRAPH:
+		return check_graph_arg(v, *i, graph_kind(v, call->f, *i, btf_type(kernel(v), pointee_id)), call);
 	case KIND_MEM:
 		return check_memory(v, *i, pointee_id, call->f);
 	case KIND_MEM_SIZE:
@@ -448,7 +459,7 @@ static int check_pointer(struct verifier *v, u32 *i, const struct btf_type *ptr,
 		err = kind_of(v, f, *i, btf_type(kernel(v), pointee_id), &kind);
 	if (!err && kind == KIND_MAP)
 		err = check_map(v, *i, call);
-	if (!err && (kind == KIND_OBJECT || kind == KIND_MAP))
+	if (!err && (kind == KIND_OBJECT || kind == KIND_MAP || (kind == KIND_GRAPH && has_suffix(v, f, *i, "__alloc"))))
 		err = check_alive(v, f, *i);
 	if (err)
 		return err;

@@ -1,11 +1,12 @@
-/* Kernel pointers in map values: fields that the map's BTF tags.
+/* Kernel pointers in map values and in objects that the program allocates: fields that their BTF tags.
  *
  *      kptr_untrusted   loads, and stores of pointers of its type; what is loaded may dangle
  *      kptr             holds a reference: loads, and bpf_kptr_xchg to put one in and take the old one out
  *      percpu_kptr      the same, of an object for each processor
  *      uptr             memory of the task's own; loads only
  *
- * A type that the kernel has by that name is the kernel's, else the program's own (an object that the program allocates).
+ * A type that the kernel has by that name is the kernel's, else the program's own (object.c). The pointers in an object
+ * are exchanged, and neither loaded nor stored.
  * What is loaded from a field that holds a reference may be gone as soon as somebody exchanges it: it is untrusted, unless
  * the object is freed by RCU and the program runs in an RCU section.
  *
@@ -27,7 +28,7 @@ static int refuse_field(struct verifier *v, const struct btf_field *f, const cha
 static int check_field(struct verifier *v, const struct btf_field *f, const struct reg *r, s32 off, s32 size,
                        bool helper) {
 	char line[96];
-	if (f->kind == BTF_FIELD_STRUCT) {
+	if (!btf_field_is_pointer(f)) {
 		say(v, "name", "%s", f->name);
 		return refuse(v, SPECIAL_FIELD, -EACCES, f->name);
 	}
@@ -59,10 +60,10 @@ int check_map_fields(struct verifier *v, const struct reg *r, s32 off, s32 size,
 }
 
 /* The pointer field at that offset of the value, or NULL. */
-const struct btf_field *kptr_at(const struct map_facts *map, s64 off) {
-	for (u32 i = 0; i < map->fields.n; i++)
-		if (map->fields.list[i].off == off && map->fields.list[i].kind != BTF_FIELD_STRUCT)
-			return &map->fields.list[i];
+const struct btf_field *kptr_at(const struct btf_fields *fields, s64 off) {
+	for (u32 i = 0; i < fields->n; i++)
+		if (fields->list[i].off == off && btf_field_is_pointer(&fields->list[i]))
+			return &fields->list[i];
 	return NULL;
 }
 
@@ -75,11 +76,11 @@ struct pointee {
 	const char *name;
 };
 
-static struct pointee pointee_of(const struct verifier *v, const struct map_facts *map, const struct btf_field *f) {
-	struct pointee p = {.btf = map->btf, .id = btf_skip_modifiers(map->btf, f->type_id)};
-	u32 kind = BTF_INFO_KIND(btf_type(map->btf, p.id)->info);
-	u32 id = v->in->kernel_btf ? btf_find(v->in->kernel_btf, btf_name_of(map->btf, p.id), kind) : 0;
-	p.name = btf_name_of(map->btf, p.id);
+static struct pointee pointee_of(const struct verifier *v, const struct btf *btf, const struct btf_field *f) {
+	struct pointee p = {.btf = btf, .id = btf_skip_modifiers(btf, f->type_id)};
+	u32 kind = BTF_INFO_KIND(btf_type(btf, p.id)->info);
+	u32 id = v->in->kernel_btf ? btf_find(v->in->kernel_btf, btf_name_of(btf, p.id), kind) : 0;
+	p.name = btf_name_of(btf, p.id);
 	if (!id || f->kind == BTF_FIELD_UPTR)
 		return p;
 	p.btf = v->in->kernel_btf;
@@ -132,9 +133,9 @@ static int refuse_pointer(struct verifier *v, u32 regno, const struct btf_field 
 }
 
 /* May the pointer in the register be put into the field? */
-int check_kptr_value(struct verifier *v, const struct map_facts *map, const struct btf_field *f, u32 regno) {
+int check_kptr_value(struct verifier *v, const struct btf *btf, const struct btf_field *f, u32 regno) {
 	const struct reg *r = &cur_regs(v)[regno];
-	struct pointee p = pointee_of(v, map, f);
+	struct pointee p = pointee_of(v, btf, f);
 	u32 may = PTR_MAYBE_NULL | PTR_TRUSTED | MEM_RCU;
 	int err;
 	if (base_type(r->type) != PTR_TO_BTF_ID)
@@ -169,9 +170,26 @@ static bool in_rcu_section(const struct verifier *v) {
 	return v->cur->active_rcu || v->cur->active_locks || !v->cur->in_sleepable;
 }
 
-static int load_pointer(struct verifier *v, const struct map_facts *map, const struct btf_field *f, struct reg *to) {
-	struct pointee p = pointee_of(v, map, f);
-	bool safe = f->kind == BTF_FIELD_KPTR_PERCPU || (f->kind == BTF_FIELD_KPTR && freed_by_rcu(&p));
+/* What keeps the object alive that is loaded. */
+static u32 loaded_flags(struct verifier *v, const struct btf_field *f, const struct pointee *p) {
+	const struct btf_fields *fields;
+	u32 flags = MEM_RCU;
+	if (f->kind != BTF_FIELD_KPTR_PERCPU && (f->kind != BTF_FIELD_KPTR || !freed_by_rcu(p)))
+		return PTR_UNTRUSTED;
+	if (!in_rcu_section(v))
+		return PTR_UNTRUSTED;
+	if (f->kind == BTF_FIELD_KPTR_PERCPU)
+		flags |= MEM_PERCPU;
+	else if (!p->kernel)
+		flags |= MEM_ALLOC;
+	fields = p->kernel ? NULL : object_fields(v, p->btf, p->id);
+	if (fields && fields->kinds & (1u << BTF_FIELD_LIST_NODE | 1u << BTF_FIELD_RB_NODE))
+		flags |= NON_OWN_REF;
+	return flags;
+}
+
+static int load_pointer(struct verifier *v, const struct btf *btf, const struct btf_field *f, struct reg *to) {
+	struct pointee p = pointee_of(v, btf, f);
 	if (f->kind == BTF_FIELD_UPTR) {
 		s64 size = btf_size(p.btf, p.id);
 		ASSERT(size >= 0);
@@ -180,16 +198,14 @@ static int load_pointer(struct verifier *v, const struct map_facts *map, const s
 		to->id = ++v->id_gen;
 		return 0;
 	}
-	if (!p.kernel)
-		return refuse_not_yet(v, "a pointer in a map to an object that the program allocates");
-	reg_set_pointer(to, PTR_TO_BTF_ID | PTR_MAYBE_NULL | (safe && in_rcu_section(v) ? MEM_RCU : PTR_UNTRUSTED));
+	reg_set_pointer(to, PTR_TO_BTF_ID | PTR_MAYBE_NULL | loaded_flags(v, f, &p));
 	to->btf = p.btf;
 	to->btf_id = p.id;
 	to->id = ++v->id_gen;
 	return 0;
 }
 
-static int store_pointer(struct verifier *v, const struct map_facts *map, const struct btf_field *f, s32 value) {
+static int store_pointer(struct verifier *v, const struct btf *btf, const struct btf_field *f, s32 value) {
 	if (value < 0) {
 		if (!v->insns[v->at].imm)
 			return 0;
@@ -200,11 +216,11 @@ static int store_pointer(struct verifier *v, const struct map_facts *map, const 
 	}
 	if (reg_is_zero(&cur_regs(v)[value]))
 		return mark_precise(v, value);
-	return check_kptr_value(v, map, f, (u32)value);
+	return check_kptr_value(v, btf, f, (u32)value);
 }
 
 /* An access that check_map_fields has let through. */
-int access_kptr(struct verifier *v, const struct map_facts *map, const struct btf_field *f, s32 value) {
+int access_kptr(struct verifier *v, const struct btf *btf, const struct btf_field *f, s32 value) {
 	const struct bpf_insn *insn = &v->insns[v->at];
 	u8 class = BPF_CLASS(insn->code);
 	struct reg loaded;
@@ -225,9 +241,9 @@ int access_kptr(struct verifier *v, const struct map_facts *map, const struct bt
 	}
 	v->values_n = 0;
 	if (class != BPF_LDX)
-		return store_pointer(v, map, f, value);
+		return store_pointer(v, btf, f, value);
 	ASSERT(value >= 0);
-	err = load_pointer(v, map, f, &loaded);
+	err = load_pointer(v, btf, f, &loaded);
 	if (!err)
 		cur_regs(v)[value] = loaded;
 	return err;
@@ -235,24 +251,20 @@ int access_kptr(struct verifier *v, const struct map_facts *map, const struct bt
 
 /* == bpf_kptr_xchg == */
 
-static bool has_kptr(const struct map_facts *map) {
-	for (u32 i = 0; i < map->fields.n; i++)
-		if (map->fields.list[i].kind != BTF_FIELD_STRUCT && map->fields.list[i].kind != BTF_FIELD_UPTR)
-			return true;
-	return false;
+static bool has_kptr(const struct btf_fields *f) {
+	return f->kinds & (1u << BTF_FIELD_KPTR_UNTRUSTED | 1u << BTF_FIELD_KPTR | 1u << BTF_FIELD_KPTR_PERCPU);
 }
 
 /* The first argument: the field whose pointer is exchanged. */
 int check_kptr_field(struct verifier *v, u32 regno, struct helper_call *call) {
 	const struct reg *r = &cur_regs(v)[regno];
-	const struct map_facts *map;
+	const struct map_facts *map = r->type == PTR_TO_MAP_VALUE ? r->map->facts : NULL;
+	const struct btf_fields *fields = fields_of(v, r);
 	s64 off;
-	if (r->type != PTR_TO_MAP_VALUE)
-		return refuse_not_yet(v, "a kernel pointer in an object that the program allocates");
-	map = r->map->facts;
+	ASSERT(fields);
 	say_reg(v, regno);
-	say(v, "name", "%.16s", map->name);
-	if (!map->btf)
+	say(v, "name", "%.16s", map ? map->name : "local");
+	if (map && !map->btf)
 		return refuse(v, FIELD_NO_BTF, -EINVAL, map->name, "bpf_kptr_xchg");
 	if (!scalar_is_const(&r->s))
 		return refuse_text(v, KPTR_OFFSET, -EINVAL,
@@ -260,26 +272,28 @@ int check_kptr_field(struct verifier *v, u32 regno, struct helper_call *call) {
 	off = (s64)r->s.var.value + r->off;
 	say(v, "off", "%lld", (long long)off);
 	say(v, "type", "kernel pointer");
-	call->kptr = kptr_at(map, off);
-	if (!has_kptr(map))
+	call->kptr = kptr_at(fields, off);
+	call->kptr_btf = map ? map->btf : r->btf;
+	if (!has_kptr(fields))
 		return refuse_text(v, FIELD_NONE, -EINVAL, "R%d has no valid kptr", regno);
 	if (!call->kptr || call->kptr->kind == BTF_FIELD_UPTR)
 		return refuse(v, KPTR_OFFSET, -EACCES, (int)off);
 	if (call->kptr->kind == BTF_FIELD_KPTR_UNTRUSTED)
 		return refuse_text(v, KPTR_OFFSET, -EACCES, "off=%d kptr isn't referenced kptr", (int)off);
 	v->values_n = 0;
-	call->map = r->map;
-	call->map_uid = r->map_uid;
+	if (map) {
+		call->map = r->map;
+		call->map_uid = r->map_uid;
+	}
 	return 0;
 }
 
 /* What the call gives: the pointer that was there. */
 int set_kptr_result(struct verifier *v, const struct helper_call *call, struct reg *r) {
-	struct pointee p = pointee_of(v, call->map->facts, call->kptr);
-	ASSERT(call->kptr && call->map);
-	if (!p.kernel)
-		return refuse_not_yet(v, "a pointer in a map to an object that the program allocates");
-	reg_set_pointer(r, PTR_TO_BTF_ID | PTR_MAYBE_NULL);
+	struct pointee p = pointee_of(v, call->kptr_btf, call->kptr);
+	u32 own = MEM_ALLOC | (call->kptr->kind == BTF_FIELD_KPTR_PERCPU ? MEM_PERCPU : 0);
+	ASSERT(call->kptr && call->kptr_btf);
+	reg_set_pointer(r, PTR_TO_BTF_ID | PTR_MAYBE_NULL | (p.kernel ? 0 : own));
 	r->btf = p.btf;
 	r->btf_id = p.id;
 	return 0;

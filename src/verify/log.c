@@ -339,6 +339,8 @@ static u32 log_slot(struct verifier *v, const struct frame *f, u32 i) {
 static void log_refs(struct verifier *v, const struct state *s) {
 	const char *sep = " refs=";
 	for (u32 i = 0; i < s->refs_n; i++) {
+		if (!s->refs[i].id) /* the lock of a map's only value */
+			continue;
 		vlog(v, "%s%d", sep, s->refs[i].id);
 		sep = ",";
 	}

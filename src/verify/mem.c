@@ -222,9 +222,9 @@ static int access_map_value(struct verifier *v, u32 regno, s32 off, u32 size, bo
 	if (!err)
 		err = check_map_value(v, regno, off, (s32)size, false, false);
 	if (!err && r->map->facts->fields.n && scalar_is_const(&r->s))
-		kptr = kptr_at(r->map->facts, off + (s64)r->s.var.value);
+		kptr = kptr_at(&r->map->facts->fields, off + (s64)r->s.var.value);
 	if (kptr)
-		return access_kptr(v, r->map->facts, kptr, value);
+		return access_kptr(v, r->map->facts->btf, kptr, value);
 	if (!err && !write && value >= 0) {
 		struct reg loaded;
 		err = load_map_value(v, r, off, size, sext, &loaded);

@@ -25,6 +25,9 @@ static int step_rcu(struct verifier *v, const struct kfunc *f) {
 	bool lock = f->special == KF_RCU_READ_LOCK, unlock = f->special == KF_RCU_READ_UNLOCK;
 	struct state *s = v->cur;
 	ASSERT(s->active_rcu <= 1);
+	if (s->active_rcu && (lock || unlock) && in_tree_callback(v))
+		return refuse_text(v, RCU_NESTED, -EACCES,
+		                   "Calling bpf_rcu_read_{lock,unlock} in unnecessary rbtree callback");
 	if (s->active_rcu && lock)
 		return refuse(v, RCU_NESTED, -EINVAL, f->name);
 	if (!s->active_rcu && unlock)

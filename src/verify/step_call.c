@@ -218,8 +218,12 @@ static int set_percpu_result(struct verifier *v, const struct helper_call *call,
 	const struct btf_type *t = btf_skip_type(call->ret_btf, call->ret_btf_id);
 	u32 flags = type_flag(call->helper->ret), kind = BTF_INFO_KIND(t->info);
 	s64 size = btf_size(call->ret_btf, call->ret_btf_id);
-	if (call->ret_btf != v->in->kernel_btf)
-		return refuse_not_yet(v, "an object of each processor that the program allocates");
+	if (call->percpu_object) {
+		reg_set_pointer(r, PTR_TO_BTF_ID | MEM_ALLOC | MEM_RCU);
+		r->btf = call->ret_btf;
+		r->btf_id = call->ret_btf_id;
+		return 0;
+	}
 	if (kind == BTF_KIND_STRUCT || kind == BTF_KIND_UNION) {
 		reg_set_pointer(r, PTR_TO_BTF_ID | (flags & ~(u32)MEM_RDONLY));
 		r->btf = call->ret_btf;

@@ -201,7 +201,7 @@ static void decide_null(struct verifier *v, struct reg *r, u32 id, bool is_null)
 		reg_set_const(r, 0);
 		return;
 	}
-	lock = base_type(r->type) == PTR_TO_MAP_VALUE && r->map->facts->fields.spin_lock >= 0;
+	lock = may_hold_lock(v, r);
 	mark_known_not_null(v, r);
 	if (!lock) /* the id tells which value a lock belongs to */
 		r->id = 0;

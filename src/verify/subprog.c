@@ -131,10 +131,22 @@ static int set_vma_callback_args(struct verifier *v, const struct frame *caller,
 	return 0;
 }
 
+/* less(a, b) of a tree: two objects that are in it, or about to be. */
+static int set_node_callback_args(struct verifier *v, struct frame *callee, const struct helper_call *call) {
+	int err = 0;
+	for (u32 r = BPF_REG_1; r <= BPF_REG_2 && !err; r++) {
+		set_node(&callee->regs[r], call->kptr_btf, call->kptr);
+		err = set_borrowed(v, &callee->regs[r]);
+	}
+	return err;
+}
+
 static int set_callback_args(struct verifier *v, const struct frame *caller, struct frame *callee,
                              const struct helper_call *call) {
 	callee->in_callback = true;
 	callee->callback_return = (struct return_range){.min = 0, .max = 1};
+	if (!call->helper)
+		return set_node_callback_args(v, callee, call);
 	switch (call->helper->id) {
 	case BPF_FUNC_loop:
 		reg_set_unknown(&callee->regs[BPF_REG_1]);

@@ -10,7 +10,8 @@ enum { MAPS = 128 };
 struct ours {
 	const struct ours_prog *p;
 	struct map_facts facts[MAPS], inner[MAPS];
-	struct btf *btfs[MAPS];
+	struct btf *btfs[2 * MAPS + 1]; /* of maps, inner maps and the program */
+	u32 btfs_n;
 };
 
 static int read_value(const struct map_facts *map, u32 off, void *to, u32 size) {
@@ -20,7 +21,18 @@ static int read_value(const struct map_facts *map, u32 off, void *to, u32 size) 
 }
 const struct ours_prog *ours_current;
 
-static void fill(struct map_facts *f, struct ours_map *m, struct btf **btf) {
+/* As the kernel has them: who gives the same types means the same object. */
+static struct btf *types_of(struct ours *o, const void *data, unsigned size) {
+	struct btf *btf = NULL;
+	for (u32 i = 0; i < o->btfs_n; i++)
+		if (o->btfs[i]->data_size == size && !memcmp(o->btfs[i]->data, data, size))
+			return o->btfs[i];
+	if (!btf_parse(data, size, NULL, 0, NULL, &btf))
+		o->btfs[o->btfs_n++] = btf;
+	return btf;
+}
+
+static void fill(struct ours *o, struct map_facts *f, struct ours_map *m) {
 	struct btf_fields fields = {.spin_lock = -1, .timer = -1, .workqueue = -1};
 	const char *why;
 	*f = (struct map_facts){.id = m->id,
@@ -33,10 +45,10 @@ static void fill(struct map_facts *f, struct ours_map *m, struct btf **btf) {
 	                        .owner = m,
 	                        .read_value = read_value};
 	memcpy(f->name, m->name, sizeof f->name);
-	if (m->btf && !btf_parse(m->btf, m->btf_size, NULL, 0, NULL, btf)) {
-		f->btf = *btf;
+	f->btf = m->btf ? types_of(o, m->btf, m->btf_size) : NULL;
+	if (f->btf) {
 		f->btf_value_type_id = m->value_type_id;
-		btf_find_fields(*btf, m->value_type_id, &fields, &why);
+		btf_find_fields(f->btf, m->value_type_id, &fields, &why);
 	}
 	f->fields = fields;
 }
@@ -89,15 +101,14 @@ void ours_verify(const struct ours_prog *p, char *log, unsigned log_size, struct
 	memset(&o, 0, sizeof o);
 	o.p = ours_current = p;
 	for (u32 i = 0; i < p->maps_n && i < MAPS; i++) {
-		struct btf *none = NULL;
-		fill(&o.facts[i], &p->maps[i], &o.btfs[i]);
+		fill(&o, &o.facts[i], &p->maps[i]);
 		if (p->maps[i].inner) {
-			fill(&o.inner[i], p->maps[i].inner, &none);
+			fill(&o, &o.inner[i], p->maps[i].inner);
 			o.facts[i].inner = &o.inner[i];
 		}
 	}
 	if (p->btf)
-		btf_parse(p->btf, p->btf_size, NULL, 0, NULL, &btf);
+		btf = types_of(&o, p->btf, p->btf_size);
 	in.btf = btf;
 	arena_init(&arena, 0);
 	*out = (struct ours_result){.error = verify(&in, &arena, &result)};
@@ -110,7 +121,6 @@ void ours_verify(const struct ours_prog *p, char *log, unsigned log_size, struct
 	if (result.diag.sentence)
 		strncpy(out->sentence, result.diag.sentence, sizeof out->sentence - 1);
 	arena_free(&arena);
-	btf_put(btf);
-	for (u32 i = 0; i < MAPS; i++)
+	for (u32 i = 0; i < o.btfs_n; i++)
 		btf_put(o.btfs[i]);
 }

@@ -5,8 +5,8 @@
 #include "btf/builder.h"
 #include "verify/verifier.h"
 
-/* The value: int a; untrusted *u (8); kptr *r (16); a list head (24); long tail (40); a timer (48). */
-enum { U = 8, R = 16, HEAD = 24, TAIL = 40, TIMER = 48, VALUE_SIZE = 64 };
+/* The value: int a; untrusted *u (8); kptr *r (16); a count of references (24); long tail (40); a timer (48). */
+enum { U = 8, R = 16, COUNT = 24, TAIL = 40, TIMER = 48, VALUE_SIZE = 64 };
 
 static struct btf *kernel, *types;
 static u32 function; /* int (…) for all functions of the tests */
@@ -34,7 +34,7 @@ static u32 tagged(struct btf_builder *b, const char *tag, u32 to) {
 static void make_types(void) {
 	struct btf_builder b;
 	const char *why;
-	u32 n, l, task, head, timer, u, r, value;
+	u32 n, l, task, count, timer, u, r, value;
 	btf_builder_init(&b, NULL);
 	n = btf_builder_int(&b, "int", 4, BTF_INT_SIGNED);
 	btf_builder_type(&b, "task_struct", BTF_KIND_STRUCT, 1, 4, 3, btf_builder_string(&b, "pid"), n, 0);
@@ -43,13 +43,13 @@ static void make_types(void) {
 	n = btf_builder_int(&b, "int", 4, BTF_INT_SIGNED);
 	l = btf_builder_int(&b, "long", 8, BTF_INT_SIGNED);
 	task = btf_builder_type(&b, "task_struct", BTF_KIND_STRUCT, 1, 4, 3, btf_builder_string(&b, "pid"), n, 0);
-	head = btf_builder_type(&b, "bpf_list_head", BTF_KIND_STRUCT, 0, 16, 0);
+	count = btf_builder_type(&b, "bpf_refcount", BTF_KIND_STRUCT, 0, 4, 0);
 	timer = btf_builder_type(&b, "bpf_timer", BTF_KIND_STRUCT, 0, 16, 0);
 	u = tagged(&b, "kptr_untrusted", task);
 	r = tagged(&b, "kptr", task);
 	value = btf_builder_type(&b, "value", BTF_KIND_STRUCT, 6, VALUE_SIZE, 18, btf_builder_string(&b, "a"), n, 0,
 	                         btf_builder_string(&b, "u"), u, U * 8, btf_builder_string(&b, "r"), r, R * 8,
-	                         btf_builder_string(&b, "head"), head, HEAD * 8, btf_builder_string(&b, "tail"), l, TAIL * 8,
+	                         btf_builder_string(&b, "count"), count, COUNT * 8, btf_builder_string(&b, "tail"), l, TAIL * 8,
 	                         btf_builder_string(&b, "timer"), timer, TIMER * 8);
 	function = btf_builder_type(&b, "f", BTF_KIND_FUNC, BTF_FUNC_STATIC,
 	                            btf_builder_type(&b, NULL, BTF_KIND_FUNC_PROTO, 0, n, 0), 0);
@@ -97,7 +97,7 @@ static const struct {
      "invalid kptr access, R6 type=map_value expected=ptr_task_struct or untrusted_ptr_task_struct"},
     {{MAP_VALUE(6), LOAD(BPF_W, 1, 6, U), OUT}, "kptr access size must be BPF_DW"},
     {{MAP_VALUE(6), LOAD(BPF_W, 1, 6, U + 4), OUT}, "kptr access misaligned expected=8 off=12"},
-    {{MAP_VALUE(6), LOAD(BPF_DW, 1, 6, HEAD), OUT}, "bpf_list_head cannot be accessed directly by load/store"},
+    {{MAP_VALUE(6), LOAD(BPF_W, 1, 6, COUNT), OUT}, "bpf_refcount cannot be accessed directly by load/store"},
     {{MAP_VALUE(6), MOV(1, 1), INSN(BPF_STX | BPF_ATOMIC | BPF_DW, 6, 1, U, BPF_ADD), OUT},
      "kptr in map can only be accessed using BPF_MEM instruction mode"},
     {{MAP_VALUE(6), COPY(1, 6), MOV(2, 12), MOV(3, 0), CALL(BPF_FUNC_probe_read_kernel), OUT},

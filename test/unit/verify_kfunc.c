@@ -127,7 +127,7 @@ static const struct {
     {{KF(CREATE), OUT}, "calling kernel function bpf_cpumask_create is not allowed"},
     {{KF(PLAIN), OUT}, "calling kernel function do_exit is not allowed"},
     {{KF(UNKNOWN), OUT}, "skep: this kernel function: not supported by this verifier yet"},
-    {{MOV(1, 1), MOV(2, 0), KF(OBJ_NEW), OUT}, "skep: bpf_obj_new_impl: not supported by this verifier yet"},
+    {{MOV(1, 1), MOV(2, 0), KF(OBJ_NEW), OUT}, "bpf_obj_new/bpf_percpu_obj_new requires prog BTF"},
     {{MOV(1, 1), MOV(2, 0), KF(KEY_LOOKUP), OUT}, "program must be sleepable to call sleepable kfunc bpf_lookup_user_key"},
     {{INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, 0), OUT},
      "invalid kernel function call not eliminated in verifier pass"},
