@@ -1,5 +1,5 @@
 # The kernel's own test suites, unpacked from Debian's source package at test time: never part of this tree. Needs the
-# packages linux-source-6.12 and clang-19 (tools/deps kernel).
+# packages linux-source-6.12, linux-source-6.1 and clang-19 (tools/deps kernel).
 SUITE := $(abspath $(O))/suite
 SUITE_OBJECTS = $(SUITE)/objects/*.bpf.o
 .PHONY: suite-objects check-suite
@@ -37,3 +37,13 @@ fuzz-verify: $(O)/fuzz/verify $(O)/fuzz/verdict $(if $(OBJECTS),,suite-objects)
 	@mkdir -p $(O)/fuzz/corpus
 	@[ -e $(O)/fuzz/corpus/000000 ] || $(O)/fuzz/verdict --corpus $(O)/fuzz/corpus $(or $(OBJECTS),$(SUITE_OBJECTS))
 	cd $(O)/fuzz && ./verify -max_len=60000 -timeout=20 -rss_limit_mb=4096 -runs=$(or $(COUNT),1000000) -seed=$(or $(SEED),1) corpus
+
+# test_verifier, once on the kernel and once with its bpf(2) calls sent to skep.
+$(O)/test/suite/interpose.so: test/suite/interpose.c $(BELOW_lib:%=$(O)/lib/%.a)
+	$(say) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(LDFLAGS) -shared -o $@ $< -Wl,--start-group \
+		$(BELOW_lib:%=$(O)/lib/%.a) -Wl,--end-group $(LIBS_hook) $(LIBS_lib) -lpthread -ldl
+.PHONY: check-test-verifier
+check-test-verifier: $(O)/test/suite/interpose.so
+	@test/suite/test_verifier.sh $(SUITE) $(abspath $<) --privileged

@@ -45,6 +45,7 @@ struct bpf_caller {
 	int (*borrow_fd)(void *owner, int fd);  /* their descriptor as one of this process, or -EBADF */
 	void (*return_fd)(void *owner, int fd); /* ends the loan */
 	int (*give_fd)(void *owner, int fd);    /* installs ours in theirs, closes ours: their number or negative errno */
+	u64 lacks; /* enum verify_cap: what this caller may not do, of what the engine allows (engine_opts.caps) */
 };
 s64 skep_bpf_for(struct skep_engine *e, const struct bpf_caller *caller, u32 cmd, u64 attr, u32 size);
 

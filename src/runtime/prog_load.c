@@ -151,7 +151,7 @@ static int check_attach(const struct abi_prog_type *row, const union bpf_attr *a
 static int check_attr(struct call *c) {
 	union bpf_attr *a = &c->attr;
 	const struct abi_prog_type *row = abi_prog_type(c->e->abi, a->prog_type);
-	u64 caps = c->e->opts.caps;
+	u64 caps = c->caps;
 	if (a->prog_flags & ~known_flags)
 		return -EINVAL;
 	if (row && !a->expected_attach_type)
@@ -197,7 +197,7 @@ static int run_verifier(struct load *l, struct arena *arena, struct verify_outpu
 		.prog_flags = p->flags,
 		.license = l->license,
 		.gpl_compatible = gpl_compatible(l->license),
-		.caps = e->opts.caps,
+		.caps = l->c->caps,
 		.map_by_fd = map_by_fd,
 		.map_by_index = map_by_index,
 		.owner = l,

@@ -167,6 +167,7 @@ struct call {
 	const struct bpf_caller *caller;
 	union bpf_attr attr;
 	u64 uattr;
+	u64 caps; /* enum verify_cap: what the caller may do */
 	u32 size;
 	bool explained;
 	struct engine_problem problem;
