@@ -46,4 +46,4 @@ $(O)/test/suite/interpose.so: test/suite/interpose.c $(BELOW_lib:%=$(O)/lib/%.a)
 		$(BELOW_lib:%=$(O)/lib/%.a) -Wl,--end-group $(LIBS_hook) $(LIBS_lib) -lpthread -ldl
 .PHONY: check-test-verifier
 check-test-verifier: $(O)/test/suite/interpose.so
-	@test/suite/test_verifier.sh $(SUITE) $(abspath $<) --privileged
+	@test/suite/test_verifier.sh $(SUITE) $(abspath $<)

@@ -9,6 +9,7 @@ struct map_facts {
 	u64 map_extra;
 	char name[16];
 	bool frozen;             /* user space can no longer write */
+	bool unpriv;             /* made without CAP_PERFMON */
 	const struct btf *btf;   /* NULL without */
 	u32 btf_key_type_id, btf_value_type_id;
 	struct btf_fields fields; /* special fields of a value */

@@ -199,6 +199,7 @@ s64 cmd_map_create(struct call *c) {
 	m->o.kind = OBJECT_MAP, m->o.token_fd = -1;
 	m->m.token_fd = m->m.area_fd = -1;
 	facts_of(a, &m->m.facts);
+	m->m.facts.unpriv = !(c->caps & (VERIFY_PERFMON | VERIFY_SYS_ADMIN));
 	m->ifindex = a->map_ifindex, m->vmlinux_value_type_id = a->btf_vmlinux_value_type_id;
 	err = describe(c->e, m);
 	if (!err && !m->m.ops)

@@ -411,7 +411,7 @@ static int trace(struct verifier *v, struct state *from, bool *changed) {
 
 int mark_precise(struct verifier *v, s32 reg) {
 	bool changed = false;
-	if (HOLE(PRECISION_NOT_MARKED))
+	if (!v->bpf_capable || HOLE(PRECISION_NOT_MARKED))
 		return 0;
 	bt_clear(&v->bt, v->cur->curframe);
 	if (reg < 0)
@@ -424,5 +424,5 @@ int mark_precise(struct verifier *v, s32 reg) {
 /* The set is in v->bt. */
 int mark_precise_batch(struct verifier *v, struct state *from, bool *changed) {
 	v->bt.frame = from->curframe;
-	return bt_empty(&v->bt) ? 0 : trace(v, from, changed);
+	return !v->bpf_capable || bt_empty(&v->bt) ? 0 : trace(v, from, changed);
 }

@@ -184,6 +184,10 @@ int check_btf_pointer(struct verifier *v, u32 regno, s32 off, u32 size, bool wri
 	struct btf_access hit = {0};
 	bool object = base.type & MEM_ALLOC;
 	ASSERT(base_type(base.type) == PTR_TO_BTF_ID && base.btf && base.btf_id);
+	if (!v->allow_ptr_leaks) {
+		say(v, "name", "%s", btf_name_of(base.btf, base.btf_id));
+		return refuse(v, BTF_ACCESS_RIGHT, -EPERM, btf_name_of(base.btf, base.btf_id));
+	}
 	if ((!v->in->gpl_compatible && base.btf == v->in->kernel_btf) || off < 0 || !scalar_equals(&base.s, 0) ||
 	    base.type & (MEM_USER | MEM_PERCPU) || (write && (!object || base.type & PTR_UNTRUSTED)))
 		return refuse_pointer(v, regno, off);
@@ -211,6 +215,8 @@ int check_map_pointer(struct verifier *v, u32 regno, s32 off, u32 size, bool wri
 		say(v, "why", "maps of this type have no structure that programs may read");
 		return refuse(v, MAP_FIELDS, -ENOTSUPP, map->type);
 	}
+	if (!v->allow_ptr_leaks)
+		return refuse(v, BTF_ACCESS_RIGHT, -EPERM, name);
 	id = btf ? btf_find(btf, name, BTF_KIND_STRUCT) : 0;
 	if (!id)
 		return refuse_not_yet(v, "the fields of a map, where the kernel's types are not at hand");

@@ -494,6 +494,10 @@ static int check_arg(struct verifier *v, u32 i, struct helper_call *call) {
 	if (arg == ARG_DONTCARE)
 		return 0;
 	err = check_reg_read(v, regno);
+	if (!err && arg == ARG_ANYTHING && is_secret(v, r)) {
+		say_arg(v, regno, call);
+		return refuse(v, LEAK_HELPER, -EACCES, regno);
+	}
 	if (err || arg == ARG_ANYTHING)
 		return err;
 	if (reg_is_packet(r) && !may_access_packet(v, false, call)) {

@@ -90,6 +90,11 @@ static int find_functions(struct verifier *v) {
 		err = 0;
 		if (BPF_CLASS(v->insns[i].code) != BPF_JMP && !insn_is_ldimm64(&v->insns[i]))
 			continue;
+		if (!v->bpf_capable && (insn_is_pseudo_call(&v->insns[i]) || insn_is_pseudo_func(&v->insns[i]) ||
+		                        insn_is_kfunc_call(&v->insns[i]))) {
+			v->at = i;
+			return refuse(v, CAP_CALLS, -EPERM);
+		}
 		if (insn_is_pseudo_call(&v->insns[i]) || insn_is_pseudo_func(&v->insns[i])) {
 			v->calls[v->calls_n++] = i;
 			err = add_subprog(v, (s64)i + 1 + v->insns[i].imm);
@@ -265,10 +270,43 @@ static void merge_callee_effects(struct verifier *v) {
 	} while (changed);
 }
 
+/* Without CAP_BPF no jump goes back to an instruction from which it was reached: depth first, the way that falls
+ * through before the jump. state: bits 0 and 1 the ways taken already, bit 2 on the way here, bit 3 done. */
+static int check_no_loops(struct verifier *v, u8 *state, u32 *stack) {
+	u32 n = 1;
+	stack[0] = 0;
+	state[0] = 4;
+	while (n) {
+		u32 at = stack[n - 1], next[2], ways = insn_successors(v, at, next), way = state[at] & 3;
+		if (way == ways) {
+			state[at] = 8;
+			n--;
+			continue;
+		}
+		state[at]++;
+		if (next[way] >= v->n || state[next[way]] & 8)
+			continue;
+		if (state[next[way]] & 4) {
+			log_line(v, at, "");
+			say(v, "insn", "%u", at);
+			return refuse(v, BACK_EDGE, -EINVAL, at, next[way]);
+		}
+		state[next[way]] = 4;
+		stack[n++] = next[way];
+	}
+	return 0;
+}
+
 int check_cfg(struct verifier *v) {
 	struct walk w = {.reached = arena_array(&v->scratch, u8, v->n), .stack = arena_array(&v->scratch, u32, v->n)};
 	if (!w.reached || !w.stack)
 		return -ENOMEM;
+	if (!v->bpf_capable) {
+		int err = check_no_loops(v, w.reached, w.stack);
+		if (err)
+			return err;
+		__builtin_memset(w.reached, 0, v->n);
+	}
 	w.reached[0] = true;
 	w.stack[w.n++] = 0;
 	if (v->exception_callback) {

@@ -70,6 +70,11 @@ int check_ctx_access(struct verifier *v, s32 off, u32 size, bool write, bool sex
 	int err;
 	ASSERT(is_power_of_two(size) && size <= 8);
 	field = abi_ctx_field(v->abi, v->in->prog_type, v->in->expected_attach_type, off, size, write, &why);
+	if (field && field->flags & CTX_CAP_BPF && v->in->prog_type == BPF_PROG_TYPE_CGROUP_SKB && !v->bpf_capable &&
+	    (write || field->reg)) {
+		field = NULL;
+		why = CTX_WRONG_TYPE;
+	}
 	if (!field)
 		return refuse_ctx(v, off, size, write, why);
 	if (sext && field->reg && base_type(field->reg) != SCALAR_VALUE) /* a pointer cannot be sign-extended */

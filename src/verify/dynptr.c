@@ -94,7 +94,7 @@ int dynptr_destroy(struct verifier *v, struct frame *f, u32 at) {
 	empty_slots(v, f, at);
 	for (struct reg_walk w = {.state = v->cur}; reg_next(&w);)
 		if ((w.reg->type & ~(u32)PTR_MAYBE_NULL) == PTR_TO_MEM && w.reg->dynptr == id)
-			reg_set_unknown(w.reg);
+			reg_lose(v, w.reg);
 	return 0;
 }
 

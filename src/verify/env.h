@@ -11,6 +11,7 @@
  *   mem.c stack.c btf_access.c ctx_access.c ctx_args.c   what memory it may touch;   dynptr.c kptr.c   what is kept in it
  *   object.c       objects that the program allocates
  *   kfunc*.c section.c iter.c graph.c   calls of kernel functions
+ *   speculation.c  paths that only the processor takes, for loaders that may not see addresses
  *   states.c       checkpoints, pruning, loops;   backtrack.c   which scalars had to be exact
  *   fastcall.c     frames without the registers that are saved around inlined calls
  *   fixup.c        rewriting and facts, after the walk
@@ -35,7 +36,8 @@
 #define ENOTSUPP 524 /* the kernel's own; user space headers do not have it */
 #endif
 
-enum { MAX_USED_MAPS = 64, MAX_SUBPROGS = 256, MAX_PENDING = 8192, LIMIT_INSNS = 1000000, ORACLE_INSNS = 200000 };
+enum { MAX_USED_MAPS = 64, MAX_SUBPROGS = 256, MAX_PENDING = 8192, LIMIT_INSNS = 1000000, UNPRIV_INSNS = 4096,
+       ORACLE_INSNS = 200000 };
 
 struct log {
 	char *buf;      /* of the caller */
@@ -80,7 +82,8 @@ struct insn_aux { /* small: there is one for each instruction */
 	u32 ptr_type; /* of the base of a memory access, NOT_INIT before it was seen */
 	u32 scc;      /* loop it belongs to, 0 none */
 	u8 kind;      /* enum ptr_kind of all accesses so far */
-	u8 taken;     /* conditional jump: bit 0 fell through, bit 1 jumped, on some path; bpf_loop: had flags, on some */
+	u8 taken : 2; /* conditional jump: bit 0 fell through, bit 1 jumped, on some path; bpf_loop: had flags, on some */
+	u8 nospec : 1, nospec_result : 1; /* a barrier before it, behind it */
 	u16 callback; /* subprogram + 1 */
 	u32 ctx_size; /* context access: size in bytes; 0 none */
 	union {
@@ -93,6 +96,9 @@ struct insn_aux { /* small: there is one for each instruction */
 			u64 key; /* constant key, or number of iterations */
 		};
 		const struct kfunc *kfunc; /* call of a kernel function: NULL for an absent one */
+		struct { /* addition to a pointer by an unprivileged program */
+			u32 window_state, window_limit;
+		};
 	};
 };
 STATIC_ASSERT(sizeof(struct insn_aux) == 40, "each byte here is one for each instruction");
@@ -185,6 +191,10 @@ struct verifier {
 	struct kfunc *kfuncs;   /* kernel functions that it names */
 	u32 kfuncs_n;
 	bool has_loops, has_calls, sleepable, strict_alignment, test_state_freq;
+	bool bpf_capable;       /* loops, functions, imprecise scalars */
+	bool allow_ptr_leaks;   /* addresses and uninitialised stack may be seen */
+	bool bypass_spec;       /* no speculative paths */
+	bool strict_scalars;    /* numbers that differ make states differ: their windows must be found on each path */
 
 	struct state *cur;
 	u32 at;
@@ -303,12 +313,27 @@ int stack_live_query(struct verifier *v, struct state *s, u64 live[MAX_FRAMES]);
 
 /* states.c */
 int push_pending(struct verifier *v, u32 insn, s32 prev, struct state **out);
+int push_speculative(struct verifier *v, u32 insn, s32 prev, struct state **out);
 int push_pending_fresh(struct verifier *v, u32 insn, s32 prev, struct state **out);
 int pop_pending(struct verifier *v);
 int state_visited(struct verifier *v);
 int state_finished(struct verifier *v, struct state *s);
 void widen_from_loop(struct verifier *v, u32 insn, u32 depth, struct state *s);
 void forget_states(struct verifier *v);
+
+/* speculation.c */
+struct window {
+	u32 state, limit;
+	bool to_left;
+};
+int speculate_number(struct verifier *v, const struct bpf_insn *insn);
+int speculate_pointer(struct verifier *v, const struct bpf_insn *insn, const struct reg *ptr, const struct reg *num,
+                      bool from_dst, struct window *w);
+int speculate_moved(struct verifier *v, const struct bpf_insn *insn, const struct reg *ptr, bool from_dst,
+                    const struct window *w);
+int check_pointer_inside(struct verifier *v, u32 regno);
+int speculate_branch(struct verifier *v, const struct bpf_insn *insn, u32 to);
+bool stopped_by_barrier(struct verifier *v, u32 at, int err);
 
 /* backtrack.c */
 int mark_precise(struct verifier *v, s32 reg);
@@ -374,6 +399,7 @@ int step_imm64(struct verifier *v, const struct bpf_insn *insn);
 int step_packet_load(struct verifier *v, const struct bpf_insn *insn);
 int step_call(struct verifier *v, const struct bpf_insn *insn);
 int step_exit(struct verifier *v, bool *finished);
+int check_tail_calls(struct verifier *v);
 int check_sane_number(struct verifier *v, struct reg *r, const char *where);
 
 /* mem.c */
@@ -452,6 +478,7 @@ int step_throw(struct verifier *v);
 void clear_caller_saved(struct verifier *v, struct frame *f);
 void clear_packet_pointers(struct verifier *v);
 int release_reference(struct verifier *v, u32 id);
+void reg_lose(const struct verifier *v, struct reg *r);
 u32 acquire_reference(struct verifier *v, u32 insn);
 void mark_known_not_null(struct verifier *v, struct reg *r);
 
@@ -531,6 +558,15 @@ static inline int check_reg_write(struct verifier *v, u32 reg) {
 		return refuse_fp_write(v);
 	scratch_reg(v, reg);
 	return 0;
+}
+/* Something that this loader may not see. */
+static inline bool is_secret(const struct verifier *v, const struct reg *r) {
+	return unlikely(!v->allow_ptr_leaks) && r->type != SCALAR_VALUE;
+}
+/* The way that a jump (or bpf_loop) takes on a path that is real. */
+static inline void note_taken(struct verifier *v, u32 ways) {
+	if (likely(!v->cur->speculative))
+		v->aux[v->at].taken |= ways & 3;
 }
 static inline struct frame *frame_of(const struct verifier *v, const struct reg *stack_ptr) {
 	ASSERT(stack_ptr->frameno <= v->cur->curframe);

@@ -275,7 +275,7 @@ static void log_reg_attributes(struct verifier *v, const struct reg *r) {
 
 void log_reg(struct verifier *v, const struct frame *f, const struct reg *r) {
 	char name[TYPE_NAME_MAX];
-	if (r->type == SCALAR_VALUE && r->precise)
+	if (r->type == SCALAR_VALUE && (r->precise || !v->bpf_capable))
 		vlog(v, "P");
 	if (r->type == SCALAR_VALUE && scalar_is_const(&r->s)) {
 		log_signed(v, (s64)r->s.var.value);
@@ -407,7 +407,16 @@ static const char *helper_name(void *owner, const struct bpf_insn *insn, char *b
 
 void log_insn_text(struct verifier *v, const struct bpf_insn *insn, char *to, u32 size) {
 	struct disasm_names names = {.name = helper_name, .owner = v};
+	struct bpf_insn hidden[2];
 	ASSERT(insn >= v->insns && insn < v->insns + v->n);
+	if (!v->allow_ptr_leaks && insn_is_ldimm64(insn) && insn->src_reg) { /* the reference shows no address: 0 */
+		hidden[0] = *insn;
+		hidden[1] = insn[1];
+		hidden[0].src_reg = 0;
+		hidden[0].imm = hidden[1].imm = 0;
+		insn_text(hidden, 2, DISASM_OPCODE | DISASM_KERNEL, &names, to, size);
+		return;
+	}
 	insn_text(insn, (u32)(v->insns + v->n - insn), DISASM_OPCODE | DISASM_KERNEL, &names, to, size);
 }
 

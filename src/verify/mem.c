@@ -215,10 +215,20 @@ static int refuse_write(struct verifier *v, u32 regno) {
 	return refuse(v, CANNOT_WRITE_INTO, -EACCES, regno, reg_type_name(cur_regs(v)[regno].type, name));
 }
 
+/* Stored where others read it. */
+static bool leaks(const struct verifier *v, bool write, s32 value) {
+	return write && value >= 0 && is_secret(v, &cur_regs(v)[value]);
+}
+
 static int access_map_value(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 value, bool sext) {
 	struct reg *r = &cur_regs(v)[regno];
 	const struct btf_field *kptr = NULL;
-	int err = check_map_rights(v, regno, off, (s32)size, write);
+	int err;
+	if (leaks(v, write, value)) {
+		say(v, "name", "%.16s", r->map->facts->name);
+		return refuse(v, LEAK_MAP, -EACCES, value);
+	}
+	err = check_map_rights(v, regno, off, (s32)size, write);
 	if (!err)
 		err = check_map_value(v, regno, off, (s32)size, false, false);
 	if (!err && r->map->facts->fields.n && scalar_is_const(&r->s))
@@ -235,7 +245,10 @@ static int access_map_value(struct verifier *v, u32 regno, s32 off, u32 size, bo
 
 static int access_ctx(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 value, bool sext) {
 	struct reg loaded;
-	int err = check_fixed_offset(v, &cur_regs(v)[regno], regno, false);
+	int err;
+	if (leaks(v, write, value))
+		return refuse(v, LEAK_CTX, -EACCES, value);
+	err = check_fixed_offset(v, &cur_regs(v)[regno], regno, false);
 	if (err)
 		return err;
 	err = check_ctx_access(v, off, size, write, sext, &loaded);
@@ -287,6 +300,8 @@ static int access_by_type(struct verifier *v, u32 regno, s32 off, u32 size, bool
 			break;
 		if (write && r->type & MEM_RDONLY)
 			return refuse_write(v, regno);
+		if (leaks(v, write, value))
+			return refuse(v, LEAK_MEM, -EACCES, value);
 		*loads = true;
 		if (r->type & PTR_UNTRUSTED) { /* any address */
 			v->aux[v->at].flags |= AUX_PROBE;
@@ -304,6 +319,8 @@ static int access_by_type(struct verifier *v, u32 regno, s32 off, u32 size, bool
 	case PTR_TO_PACKET_META:
 		if (write && !may_access_packet(v, true, NULL))
 			return refuse(v, PACKET_WRITE, -EACCES);
+		if (leaks(v, write, value))
+			return refuse(v, LEAK_PACKET, -EACCES, value);
 		*loads = true;
 		return check_packet(v, regno, off, (s32)size, false);
 	case PTR_TO_BTF_ID:
@@ -323,6 +340,8 @@ static int access_by_type(struct verifier *v, u32 regno, s32 off, u32 size, bool
 		*loads = true;
 		return check_object_access(v, regno, object_of(r->type), off, size, false);
 	case PTR_TO_FLOW_KEYS:
+		if (leaks(v, write, value))
+			return refuse_text(v, LEAK_CTX, -EACCES, "R%d leaks addr into flow keys", value);
 		*loads = true;
 		return check_flow_keys(v, off, size);
 	case PTR_TO_TP_BUFFER:

@@ -6,7 +6,7 @@
  * also when its low bytes are stored there. A load from the same place gives it back (a fill), narrowed if fewer bytes
  * are read. Any other store makes bytes «misc», or «zero» if a known 0 was stored. A store at a variable offset may hit
  * every slot of its range, so it weakens all of them and destroys spilled pointers. Stack that was never written may be
- * read (our programs may see uninitialised stack, as privileged ones may in Linux) and is an unknown number.
+ * read where the loader may see addresses (CAP_PERFMON), and is an unknown number then. Without CAP_BPF no number is kept.
  *
  * Every access tells the liveness of slots, and, when a register moved, the history for precision.
  *
@@ -52,7 +52,7 @@ int check_stack_bounds(struct verifier *v, u32 regno, s32 off, s32 size, bool wr
 		min = r->s.r.smin + off;
 		max = r->s.r.smax + off + size;
 	}
-	if (min < -STACK_BYTES || min > -1)
+	if (min < (write || v->allow_ptr_leaks ? -STACK_BYTES : -8 * (s64)frame_of(v, r)->slots_n) || min > -1)
 		err = -EACCES;
 	else if (max > 0)
 		err = -EINVAL;
@@ -134,25 +134,40 @@ static int write_bytes(struct verifier *v, struct frame *f, s32 off, u32 size, s
 	return 0;
 }
 
+/* A load that overtakes this store would find something else than a number: an address, or nothing. */
+static bool may_be_bypassed(const struct slot *slot, s32 off, u32 size, const struct reg *r) {
+	bool may = r && is_spillable(r->type);
+	for (u32 i = 0; i < size; i++) {
+		u8 kind = slot->kind[((u32)(-off - 1) - i) % 8];
+		may |= kind != STACK_MISC && kind != STACK_ZERO;
+	}
+	return may;
+}
+
 static int write_fixed(struct verifier *v, struct frame *f, s32 off, u32 size, s32 value) {
 	u32 at = slot_of(off);
 	struct slot *slot = &f->slots[at];
 	struct reg *r = value >= 0 ? &cur_regs(v)[value] : NULL;
 	bool start = !(off % 8);
-	int err = dynptr_destroy(v, f, at);
+	int err;
+	if (!v->allow_ptr_leaks && size != 8 && slot_is_spill(slot) && slot->reg.type != SCALAR_VALUE)
+		return refuse(v, SPILL_CORRUPT, -EACCES);
+	if (!v->bypass_spec)
+		v->aux[v->at].nospec_result |= may_be_bypassed(slot, off, size, r);
+	err = dynptr_destroy(v, f, at);
 	if (err)
 		return err;
 	scratch_slot(v, at);
 	if (size == 8)
 		stack_mark_write(v, f->frameno, (u64)1 << at);
-	if (r && start && r->type == SCALAR_VALUE) {
+	if (r && start && r->type == SCALAR_VALUE && v->bpf_capable) {
 		bool fits = size == 8 || !(r->s.r.umax >> size * 8);
 		if (fits)
 			link_before_copy(v, r);
 		spill(slot, r, size);
 		if (!fits)
 			slot->reg.id = 0;
-	} else if (!r && start && stores_immediate(v)) {
+	} else if (!r && start && stores_immediate(v) && v->bpf_capable) {
 		struct reg number;
 		reg_set_const(&number, (u64)(s64)v->insns[v->at].imm);
 		spill(slot, &number, size);
@@ -184,6 +199,9 @@ static int write_variable(struct verifier *v, struct frame *f, const struct reg 
 		struct slot *slot = &f->slots[at];
 		u8 kind = slot->kind[byte];
 		scratch_slot(v, at);
+		if (!v->allow_ptr_leaks && kind != STACK_MISC && kind != STACK_ZERO)
+			return refuse_text(v, SPILL_CORRUPT, -EINVAL,
+			                   "spilled ptr in range of var-offset stack write; insn %d, ptr off: %d", v->at, i);
 		if (zero && kind == STACK_SPILL && reg_is_zero(&slot->reg)) { /* 0 over 0 */
 			relied = true;
 			continue;
@@ -230,16 +248,30 @@ static void read_bytes(struct verifier *v, const struct frame *f, s32 min, s32 m
 		reg_set_unknown(d);
 }
 
+/* Was all of it written? */
+static int check_written(struct verifier *v, const struct slot *slot, s32 off, u32 size) {
+	for (u32 i = 0; i < size && !v->allow_ptr_leaks; i++) {
+		if (slot->kind[((u32)(-off - 1) - i) % 8] != STACK_INVALID)
+			continue;
+		say(v, "byte", "%u", i);
+		say(v, "size", "%u", size);
+		say(v, "off", "%d", off);
+		return refuse(v, STACK_UNINIT_READ, -EACCES, off, i, size);
+	}
+	return 0;
+}
+
 /* Part of a slot in which a register is spilled, or all of one in which part of a register is. */
 static int fill_partial(struct verifier *v, struct frame *f, s32 off, u32 size, s32 to, bool *fill) {
 	struct slot *slot = &f->slots[slot_of(off)];
 	struct reg *d;
 	u32 spilled = 0, spills = 0, zeroes = 0, byte = (u32)(-off - 1);
+	int err;
 	ASSERT(slot_is_spill(slot));
 	while (spilled < 8 && slot->kind[7 - spilled] == STACK_SPILL)
 		spilled++;
 	*fill = false;
-	if (slot->reg.type != SCALAR_VALUE && v->recording) {
+	if (slot->reg.type != SCALAR_VALUE && v->recording && v->allow_ptr_leaks) {
 		/* pruning counts a slot of anything as misc: part of a pointer is a number like any other, as long as nobody may be
 		 * denied seeing it */
 		if (to >= 0)
@@ -262,6 +294,9 @@ static int fill_partial(struct verifier *v, struct frame *f, s32 off, u32 size, 
 		*fill = true;
 		return 0;
 	}
+	err = check_written(v, slot, off, size);
+	if (err)
+		return err;
 	for (u32 i = 0; i < size; i++) {
 		u8 kind = slot->kind[(byte - i) % 8];
 		spills += kind == STACK_SPILL;
@@ -295,11 +330,16 @@ static int read_fixed(struct verifier *v, struct frame *f, s32 off, u32 size, s3
 	if (err)
 		return err;
 	if (!slot_is_spill(slot)) {
+		err = check_written(v, slot, off, size);
+		if (err)
+			return err;
 		if (to >= 0)
 			read_bytes(v, f, off, off + (s32)size, (u32)to);
 		return 0;
 	}
 	if (size == 8 && slot->kind[0] == STACK_SPILL) {
+		if (to < 0 && is_secret(v, &slot->reg))
+			return refuse(v, LEAK_STACK, -EACCES, off);
 		if (to >= 0)
 			cur_regs(v)[to] = slot->reg;
 		fill = true;
@@ -344,6 +384,11 @@ static int refuse_object_read(struct verifier *v, u32 regno, s32 min, s32 byte, 
 	return refuse(v, STACK_UNINIT_VARIABLE, -EACCES, regno, tnum_text(r->s.var, text), byte, size);
 }
 
+/* Nothing that was written, or an address. */
+static bool is_hidden(const struct slot *slot, u32 byte) {
+	return slot->kind[byte] == STACK_INVALID || (slot->kind[byte] == STACK_SPILL && slot->reg.type != SCALAR_VALUE);
+}
+
 /* Is [ptr+off, +size) there for a helper (or for a load at a variable offset)? With a raw call the range is only noted:
  * the helper fills it. What a helper may write to is unknown afterwards. */
 int check_stack_range(struct verifier *v, u32 regno, s32 off, s32 size, bool zero_ok, bool write,
@@ -351,6 +396,7 @@ int check_stack_range(struct verifier *v, u32 regno, s32 off, s32 size, bool zer
 	const struct reg *r = &cur_regs(v)[regno];
 	struct frame *f = frame_of(v, r);
 	s32 min, max;
+	char text[48];
 	u64 slots = 0;
 	int err;
 	if (!size && !zero_ok)
@@ -361,6 +407,8 @@ int check_stack_range(struct verifier *v, u32 regno, s32 off, s32 size, bool zer
 	if (scalar_is_const(&r->s)) {
 		min = max = (s32)r->s.var.value + off;
 	} else {
+		if (!v->bypass_spec)
+			return refuse(v, STACK_VARIABLE_UNPRIV, -EACCES, regno, tnum_text(r->s.var, text));
 		min = (s32)r->s.r.smin + off;
 		max = (s32)r->s.r.smax + off;
 		if (call && call->raw)
@@ -382,7 +430,7 @@ int check_stack_range(struct verifier *v, u32 regno, s32 off, s32 size, bool zer
 		struct slot *slot = &f->slots[at];
 		slots |= (u64)1 << at;
 		ASSERT(at < f->slots_n);
-		if (slot_is_object(slot))
+		if (slot_is_object(slot) || (!v->allow_ptr_leaks && is_hidden(slot, (u32)(-i - 1) % 8)))
 			return refuse_object_read(v, regno, min, i - min, size);
 		if (!write)
 			continue;

@@ -76,6 +76,7 @@ struct state {
 	u32 depth, callback_unroll_depth, may_goto_depth;
 	u32 active_locks, active_preempt, active_rcu;
 	bool in_sleepable;
+	bool speculative; /* only the processor goes here (speculation.c) */
 	bool cleaned;
 	u32 refs_n, refs_room;
 	struct ref *refs;

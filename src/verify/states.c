@@ -23,6 +23,7 @@
  * at the instruction limit depend on them. */
 #include "verify/env.h"
 
+enum { UNPRIV_STATES = 64 }; /* checkpoints at one place, without CAP_BPF */
 enum exactness { NOT_EXACT, EXACT, WITHIN };
 
 struct backedge {
@@ -57,6 +58,15 @@ int push_pending(struct verifier *v, u32 insn, s32 prev, struct state **out) {
 	if (v->pending.n > MAX_PENDING)
 		return refuse(v, TOO_COMPLEX, -E2BIG, v->pending.n);
 	return 0;
+}
+
+int push_speculative(struct verifier *v, u32 insn, s32 prev, struct state **out) {
+	int err;
+	ASSERT(!v->bypass_spec);
+	err = push_pending(v, insn, prev, out);
+	if (!err)
+		(*out)->speculative = true;
+	return err;
 }
 
 /* A state of its own, with one empty frame, that will go on at insn. */
@@ -268,7 +278,9 @@ static bool regs_exact(struct verifier *v, const struct reg *old, const struct r
 }
 
 static bool scalars_safe(struct verifier *v, const struct reg *old, const struct reg *cur, enum exactness exact) {
-	if ((!old->precise && exact == NOT_EXACT) || HOLE(PRUNE_IMPRECISE))
+	if (unlikely(v->strict_scalars))
+		return !__builtin_memcmp(old, cur, offsetof(struct reg, id)) && links_match(v, old->id, cur->id);
+	if ((!old->precise && v->bpf_capable && exact == NOT_EXACT) || HOLE(PRUNE_IMPRECISE))
 		return true;
 	if (old->id && (old->id & ID_ADD_CONST) != (cur->id & ID_ADD_CONST))
 		return false;
@@ -316,18 +328,29 @@ static bool reg_safe(struct verifier *v, const struct reg *old, const struct reg
 	}
 }
 
-static bool all_misc(const struct slot *slot) {
+/* Bytes that give anything. What was never written does where reading it is allowed. */
+static bool all_misc(const struct verifier *v, const struct slot *slot) {
 	for (u32 i = 0; i < 8; i++)
-		if (slot->kind[i] != STACK_MISC && slot->kind[i] != STACK_INVALID)
+		if (slot->kind[i] != STACK_MISC && (slot->kind[i] != STACK_INVALID || !v->allow_ptr_leaks))
 			return false;
 	return true;
 }
 
+/* Nobody can have relied on it. */
+static bool slot_is_nothing(const struct verifier *v, const struct slot *slot) {
+	u8 any = 0;
+	if (v->allow_ptr_leaks)
+		return all_misc(v, slot);
+	for (u32 i = 0; i < 8; i++)
+		any |= slot->kind[i];
+	return any == STACK_INVALID;
+}
+
 /* What an 8-byte load of the slot would give, if that is a scalar. */
-static const struct reg *slot_scalar(const struct slot *slot, const struct reg *unknown) {
+static const struct reg *slot_scalar(const struct verifier *v, const struct slot *slot, const struct reg *unknown) {
 	if (slot_is_full_scalar(slot))
 		return &slot->reg;
-	return all_misc(slot) ? unknown : NULL;
+	return all_misc(v, slot) ? unknown : NULL;
 }
 
 static bool slot_safe(struct verifier *v, const struct slot *old, const struct slot *cur, const struct reg *unknown,
@@ -335,17 +358,16 @@ static bool slot_safe(struct verifier *v, const struct slot *old, const struct s
 	const struct reg *old_scalar, *cur_scalar;
 	if (exact != NOT_EXACT && __builtin_memcmp(old->kind, cur->kind, sizeof old->kind))
 		return false;
-	if (all_misc(old)) /* nobody can have relied on it: reading it gives an unknown number, as reading anything does */
-		if (exact == NOT_EXACT)
-			return true;
-	old_scalar = slot_scalar(old, unknown);
-	cur_scalar = slot_scalar(cur, unknown);
+	if (exact == NOT_EXACT && slot_is_nothing(v, old)) /* reading it gives an unknown number, as reading anything does */
+		return true;
+	old_scalar = slot_scalar(v, old, unknown);
+	cur_scalar = slot_scalar(v, cur, unknown);
 	if (old_scalar && cur_scalar)
 		return reg_safe(v, old_scalar, cur_scalar, exact);
 	for (u32 i = 0; i < 8; i++) {
 		u8 was = old->kind[i], is = cur->kind[i];
-		if (was == STACK_INVALID || was == STACK_MISC)
-			continue; /* our programs may read what was never written */
+		if (was == STACK_INVALID || (was == STACK_MISC && (v->allow_ptr_leaks || is == STACK_ZERO)))
+			continue;
 		if (was != is)
 			return false;
 	}
@@ -371,7 +393,7 @@ static bool stacks_safe(struct verifier *v, const struct frame *old, const struc
 		return false;
 	for (u32 i = 0; i < old->slots_n; i++) {
 		bool there = i < cur->slots_n;
-		if (!there && (exact != NOT_EXACT || !all_misc(&old->slots[i])))
+		if (!there && (exact != NOT_EXACT || !slot_is_nothing(v, &old->slots[i])))
 			return false;
 		if (there && !slot_safe(v, &old->slots[i], &cur->slots[i], &unknown, exact))
 			return false;
@@ -403,7 +425,7 @@ static bool refs_equal(struct verifier *v, const struct state *old, const struct
 }
 
 static bool states_equal(struct verifier *v, const struct state *old, const struct state *cur, enum exactness exact) {
-	if (old->curframe != cur->curframe || old->in_sleepable != cur->in_sleepable)
+	if (old->curframe != cur->curframe || old->in_sleepable != cur->in_sleepable || (old->speculative && !cur->speculative))
 		return false;
 	v->ids_n = 0;
 	v->ids_tmp = v->id_gen;
@@ -430,6 +452,8 @@ static bool may_be_same(const struct state *old, const struct state *cur) {
 static int propagate_precision(struct verifier *v, const struct state *old, struct state *cur, bool *changed) {
 	bool ignored;
 	ASSERT(old->curframe == cur->curframe && old->checkpoint);
+	if (!v->bpf_capable) /* all scalars are precise */
+		return 0;
 	__builtin_memset(&v->bt, 0, sizeof v->bt);
 	for (s32 i = (s32)old->curframe; i >= 0; i--) {
 		const struct frame *f = old->frames[i];
@@ -667,6 +691,8 @@ int state_visited(struct verifier *v) {
 		at = &e->next;
 	}
 	v->max_states_per_insn = MAX(v->max_states_per_insn, count);
+	if (!v->bpf_capable && count > UNPRIV_STATES)
+		return 0;
 	return add ? add_checkpoint(v) : 0;
 }
 

@@ -136,6 +136,8 @@ static int pointer_math(struct verifier *v, const struct bpf_insn *insn, const s
 	struct reg *d = &cur_regs(v)[dst];
 	bool known = scalar_is_const(&num->s), from_pointer = d == ptr;
 	s64 by = num->s.r.smin, sum;
+	struct window window = {0};
+	bool moves = op == BPF_ADD || op == BPF_SUB;
 	int err;
 	ASSERT(num->type == SCALAR_VALUE && base_type(type) > SCALAR_VALUE);
 	ASSERT(dst != BPF_REG_FP);
@@ -145,7 +147,7 @@ static int pointer_math(struct verifier *v, const struct bpf_insn *insn, const s
 		return 0;
 	}
 	if (BPF_CLASS(insn->code) != BPF_ALU64) {
-		if (op != BPF_SUB)
+		if (op != BPF_SUB || !v->allow_ptr_leaks)
 			return refuse(v, POINTER_ALU32, -EACCES, dst);
 		reg_set_unknown(d);
 		return 0;
@@ -160,6 +162,10 @@ static int pointer_math(struct verifier *v, const struct bpf_insn *insn, const s
 	err = check_sane_offset(v, num, type);
 	if (!err)
 		err = check_sane_offset(v, ptr, type);
+	if (err)
+		return err;
+	if (moves)
+		err = speculate_pointer(v, insn, ptr, num, from_pointer, &window);
 	if (err)
 		return err;
 	d->s.r32 = range32_full();
@@ -187,7 +193,8 @@ static int pointer_math(struct verifier *v, const struct bpf_insn *insn, const s
 	if (err)
 		return err;
 	scalar_sync(&d->s);
-	return 0;
+	err = check_pointer_inside(v, dst);
+	return err ? err : speculate_moved(v, insn, d, from_pointer, &window);
 }
 
 /* A register that is 0 or -1, all bits alike, and goes into & or |: the compiler's branchless selection. Looking at both
@@ -231,10 +238,15 @@ static int scalar_math(struct verifier *v, const struct bpf_insn *insn, struct r
 	struct scalar copy;
 	const struct scalar *by = &s->s;
 	s32 distance;
-	bool linked = !same && link_distance(op, is64, d, by, &distance);
+	bool linked = !same && v->bpf_capable && link_distance(op, is64, d, by, &distance);
 	if (same) {
 		copy = s->s;
 		by = &copy;
+	}
+	if (unlikely(!v->bypass_spec) && (op == BPF_ADD || op == BPF_SUB)) {
+		int err = speculate_number(v, insn);
+		if (err)
+			return err;
 	}
 	if ((op == BPF_AND || op == BPF_OR) && scalar_is_const(by)) {
 		int err = fork_sign_mask(v, insn, d);
@@ -274,7 +286,7 @@ static int step_binary(struct verifier *v, const struct bpf_insn *insn) {
 				num = *d;
 				return err ? err : pointer_math(v, insn, s, &num);
 			}
-			if (BPF_OP(insn->code) != BPF_SUB)
+			if (BPF_OP(insn->code) != BPF_SUB || !v->allow_ptr_leaks)
 				return refuse(v, POINTER_POINTER, -EACCES, insn->dst_reg, alu_text[BPF_OP(insn->code) >> 4]);
 			reg_set_unknown(d);
 			return 0;
@@ -310,6 +322,11 @@ static int step_mov_reg(struct verifier *v, const struct bpf_insn *insn) {
 		link_before_copy(v, s);
 		*d = *s;
 		return 0;
+	}
+	if (is_secret(v, s)) {
+		say_reg(v, insn->src_reg);
+		return is64 ? refuse(v, POINTER_SIGN_EXTEND, -EACCES, insn->src_reg)
+		            : refuse(v, POINTER_PARTIAL_COPY, -EACCES, insn->src_reg);
 	}
 	if (s->type != SCALAR_VALUE) { /* part of a pointer */
 		reg_set_unknown(d);
@@ -374,6 +391,10 @@ static int step_unary(struct verifier *v, const struct bpf_insn *insn) {
 	struct reg *d = &cur_regs(v)[insn->dst_reg];
 	bool is64 = BPF_CLASS(insn->code) == BPF_ALU64;
 	int err = check_reg_read(v, insn->dst_reg);
+	if (!err && is_secret(v, d)) {
+		say_reg(v, insn->dst_reg);
+		return refuse(v, POINTER_MATH_PROHIBITED, -EACCES, insn->dst_reg);
+	}
 	if (!err)
 		err = check_reg_write(v, insn->dst_reg);
 	if (err)

@@ -60,6 +60,20 @@ static int check_allowed(struct verifier *v, u32 id, const struct abi_helper **o
 	return refuse(v, MIGHT_SLEEP, -EINVAL);
 }
 
+/* Which array a tail call uses must be certain where the index could be speculated about. */
+int check_tail_calls(struct verifier *v) {
+	for (u32 i = 0; i < v->n; i++) {
+		const struct insn_aux *aux = &v->aux[i];
+		if (!insn_is_helper_call(&v->insns[i]) || v->insns[i].imm != BPF_FUNC_tail_call || !(aux->flags & AUX_SEEN))
+			continue;
+		if (aux->flags & AUX_MAP_VARIES && (!v->bypass_spec || (aux->map && aux->map->facts->unpriv))) {
+			v->at = i;
+			return refuse(v, TAIL_CALL_MAP, -EINVAL);
+		}
+	}
+	return 0;
+}
+
 static bool has_sockets(u32 map_type) {
 	return map_type == BPF_MAP_TYPE_SOCKMAP || map_type == BPF_MAP_TYPE_SOCKHASH;
 }
@@ -139,14 +153,22 @@ u32 acquire_reference(struct verifier *v, u32 insn) {
 	return state_add_ref(&v->pool, v->cur, (struct ref){.kind = REF_PTR, .id = id, .insn = insn}) ? id : 0;
 }
 
-/* All copies of what was released are numbers now. */
+/* What the register held is gone. Its bits are a number; who may not see addresses may not see them. */
+void reg_lose(const struct verifier *v, struct reg *r) {
+	if (v->allow_ptr_leaks)
+		reg_set_unknown(r);
+	else
+		reg_clear(r);
+}
+
+/* All copies of what was released are lost. */
 int release_reference(struct verifier *v, u32 id) {
 	ASSERT(id);
 	if (!state_drop_ref(v->cur, id))
 		return -EINVAL;
 	for (struct reg_walk w = {.state = v->cur}; reg_next(&w);)
 		if (w.reg->ref == id)
-			reg_set_unknown(w.reg);
+			reg_lose(v, w.reg);
 	return 0;
 }
 
@@ -156,8 +178,8 @@ void clear_packet_pointers(struct verifier *v) {
 	v->packet_cleared = v->at + 1;
 	for (struct reg_walk w = {.state = v->cur}; reg_next(&w);)
 		if (reg_is_packet_or_end(w.reg) || reg_is_packet_slice(w.reg)) {
-			reg_set_unknown(w.reg);
-			w.reg->was_packet = true;
+			reg_lose(v, w.reg);
+			w.reg->was_packet = v->allow_ptr_leaks;
 		}
 }
 
@@ -362,7 +384,7 @@ static int check_tail_call(struct verifier *v) {
 static int step_loop(struct verifier *v, struct helper_call *call) {
 	const struct reg *count = &cur_regs(v)[BPF_REG_1], *flags = &cur_regs(v)[BPF_REG_4];
 	int err = reg_is_zero(flags) ? mark_precise(v, BPF_REG_4) : 0; /* it could be inlined then */
-	v->aux[v->at].taken |= !reg_is_zero(flags);
+	note_taken(v, !reg_is_zero(flags));
 	if (err)
 		return err;
 	if (count->type != SCALAR_VALUE) {

@@ -281,7 +281,10 @@ static int one_way(struct verifier *v, const struct bpf_insn *insn, const struct
 		err = mark_precise(v, insn->src_reg);
 	if (err)
 		return err;
-	v->aux[v->at].taken |= jumps ? 2 : 1;
+	err = speculate_branch(v, insn, jumps ? v->at + 1 : v->at + 1 + (u32)insn->off);
+	if (err)
+		return err;
+	note_taken(v, jumps ? 2 : 1);
 	if (logging(v))
 		log_insn_state(v);
 	v->at += jumps ? (u32)insn->off + 1 : 1;
@@ -307,7 +310,7 @@ static int both_ways(struct verifier *v, const struct bpf_insn *insn, struct reg
 	err = push_pending(v, v->at + 1 + (u32)insn->off, (s32)v->at, &jumps);
 	if (err)
 		return err;
-	v->aux[v->at].taken |= 3;
+	note_taken(v, 3);
 	jregs = state_regs(jumps);
 	if (reg_form) {
 		learn(v, &jregs[insn->dst_reg], &jregs[insn->src_reg], d, s, op, is32);
@@ -327,8 +330,9 @@ static int both_ways(struct verifier *v, const struct bpf_insn *insn, struct reg
 	if (!is32 && !reg_form && !insn->imm && (op == BPF_JEQ || op == BPF_JNE) && d->type & PTR_MAYBE_NULL) {
 		decide_nulls(v, falls, insn->dst_reg, op == BPF_JNE);
 		decide_nulls(v, jumps, insn->dst_reg, op == BPF_JEQ);
-	} else {
-		packet_branches(v, insn, falls, jumps);
+	} else if (!packet_branches(v, insn, falls, jumps) && is_secret(v, d)) {
+		say_reg(v, insn->dst_reg);
+		return refuse(v, POINTER_COMPARISON, -EACCES, insn->dst_reg);
 	}
 	if (logging(v))
 		log_insn_state(v);
@@ -345,7 +349,7 @@ static int step_may_goto(struct verifier *v, const struct bpf_insn *insn) {
 	on->may_goto_depth++;
 	if (v->cur->parent)
 		widen_from_loop(v, v->at, v->cur->parent->depth, on);
-	v->aux[v->at].taken |= 3;
+	note_taken(v, 3);
 	v->at += (u32)insn->off + 1;
 	return 0;
 }
@@ -368,6 +372,10 @@ int step_jmp(struct verifier *v, const struct bpf_insn *insn) {
 		if (err)
 			return err;
 		s = &regs[insn->src_reg];
+		if (is_secret(v, s) && !(reg_is_packet_or_end(d) && reg_is_packet_or_end(s))) {
+			say_reg(v, insn->src_reg);
+			return refuse(v, POINTER_COMPARISON, -EACCES, insn->src_reg);
+		}
 		flags |= s->type == PTR_TO_STACK ? STEP_SRC_POINTER : 0;
 	} else {
 		reg_set_const(s, (u64)(s64)insn->imm);

@@ -1,7 +1,8 @@
 /* Loads, stores, atomics, 64-bit immediates, legacy packet loads.
  *
  *   load, store    mem.c says whether the access is allowed, and what is loaded
- *   atomic         a load and a store of the same place; what it fetches is an unknown number
+ *   atomic         a load and a store of the same place: both must be allowed. What it fetches is an unknown number; what it
+ *                  adds or compares could be told from the memory later, so it is no address where addresses are secret
  *   immediate      a number, a map, the address of a map's value or of a function; resolve.c has found the map
  *   packet load    calls the kernel: r0 … r5 are gone, and the program may end here with 0
  *
@@ -112,6 +113,10 @@ int step_atomic(struct verifier *v, const struct bpf_insn *insn) {
 		err = check_reg_read(v, insn->dst_reg);
 	if (!err && insn->imm == BPF_CMPXCHG)
 		err = check_reg_read(v, BPF_REG_0);
+	if (!err && insn->imm == BPF_CMPXCHG && is_secret(v, &cur_regs(v)[BPF_REG_0]))
+		return refuse(v, LEAK_MEM, -EACCES, BPF_REG_0);
+	if (!err && is_secret(v, &cur_regs(v)[insn->src_reg]))
+		return refuse(v, LEAK_MEM, -EACCES, insn->src_reg);
 	if (!err)
 		err = check_atomic_target(v, insn->dst_reg);
 	if (err)

@@ -378,6 +378,8 @@ int check_program_return(struct verifier *v, u32 regno) {
 	err = check_reg_read(v, regno);
 	if (err)
 		return err;
+	if (is_secret(v, r))
+		return refuse(v, RETURN_LEAK, -EACCES, BPF_REG_0);
 	if (subprog && r->type != SCALAR_VALUE)
 		return refuse_text(v, RETURN_NOT_SCALAR, -EINVAL,
 		                   "At subprogram exit the register R%d is not a scalar value (%s)", regno,

@@ -16,9 +16,9 @@
  * at the first refusal, or at the limit of processed instructions. The order of the passes is the reference's, because the
  * first complaint is what users and tools see.
  *
- * Sound and closed: whatever is not understood goes through refuse_not_yet(). Programs without the BPF and PERFMON
- * rights would need the rules for unprivileged programs (leaks, speculation); those are refused as a whole until they
- * are there.
+ * Sound and closed: whatever is not understood goes through refuse_not_yet(). What a loader may not do for want of
+ * capabilities is refused where it happens: bpf_capable (loops, functions), allow_ptr_leaks (addresses, uninitialised
+ * stack) and bypass_spec (speculation.c) say what it may.
  *
  * Everything lives in two arenas: the caller's, for what is returned, and one for the walk, dropped at the end. */
 #include "isa/decode.h"
@@ -120,10 +120,25 @@ static int step(struct verifier *v, const struct bpf_insn *insn, bool *finished)
 	return err;
 }
 
+/* As step; 1: a barrier stops the speculative path before it. */
+static int look_at(struct verifier *v, const struct bpf_insn *insn, bool *finished) {
+	const struct insn_aux *aux = &v->aux[v->at];
+	int err = 0;
+	if (unlikely(v->cur->speculative && aux->nospec))
+		return 1;
+	if (unlikely(!(aux->flags & AUX_SEEN)))
+		err = first_visit(v, insn);
+	return err ? err : step(v, insn, finished);
+}
+
+static const char *speculative_text(const struct verifier *v) {
+	return v->cur->speculative ? " (speculative execution)" : "";
+}
+
 static void log_arrival(struct verifier *v, bool fresh) {
 	if (!fresh)
 		return;
-	vlog(v, "\nfrom %d to %d:", v->prev, v->at);
+	vlog(v, "\nfrom %d to %d%s:", v->prev, v->at, speculative_text(v));
 	log_state(v, v->cur, v->cur->curframe, true);
 }
 
@@ -141,7 +156,7 @@ static int visit_prune_point(struct verifier *v, bool fresh) {
 		return found;
 	if (logging(v)) {
 		if (fresh)
-			vlog(v, "\nfrom %d to %d: safe\n", v->prev, v->at);
+			vlog(v, "\nfrom %d to %d%s: safe\n", v->prev, v->at, speculative_text(v));
 		else
 			vlog(v, "%d: safe\n", v->at);
 	}
@@ -177,26 +192,29 @@ static int walk(struct verifier *v) {
 				log_insn_state(v);
 			log_insn(v, at);
 		}
-		if (!err && v->recording)
+		if (!err && v->recording && !v->cur->speculative)
 			err = oracle_record(v);
-		if (!err && unlikely(!(aux->flags & AUX_SEEN)))
-			err = first_visit(v, insn);
 		instance = cur_frame(v)->instance;
 		prev = (s32)at;
-		if (!err)
-			err = step(v, insn, &finished);
+		if (!err) {
+			err = look_at(v, insn, &finished);
+			if (err < 0 && stopped_by_barrier(v, at, err)) {
+				err = stack_step_end(v, instance, at);
+				err = err ? err : 1;
+			}
+		}
 		if (err < 0)
 			return err;
-		if (!err && !finished) {
+		if (!v->cur->speculative && !err)
 			aux->flags |= AUX_SEEN;
+		if (!err && !finished) {
 			fresh = insn->code == (BPF_JMP | BPF_EXIT);
 			err = stack_step_end(v, instance, at);
 			if (err)
 				return err;
-			continue;
+			if (likely(!v->cur->speculative || !aux->nospec_result))
+				continue;
 		}
-		if (finished)
-			aux->flags |= AUX_SEEN;
 		err = next_path(v);
 		if (err)
 			return err == -ENOENT ? 0 : err;
@@ -275,34 +293,32 @@ static int walk_all(struct verifier *v) {
 /* == The passes == */
 
 static int check_rights(struct verifier *v) {
-	u64 caps = v->in->caps;
-	const char *need = v->type->flags & PROG_NET_ADMIN && !(caps & VERIFY_NET_ADMIN) ? "CAP_NET_ADMIN" : NULL;
-	say(v, "prog", "%s", v->type->name);
-	if (!(caps & VERIFY_BPF))
+	const char *need = NULL;
+	if (!(v->type->flags & PROG_UNPRIV) && !v->caller.bpf)
 		need = "CAP_BPF";
-	else if (v->type->flags & PROG_PERFMON && !(caps & VERIFY_PERFMON))
+	else if (v->type->flags & PROG_NET_ADMIN && !v->caller.net_admin)
+		need = "CAP_NET_ADMIN";
+	else if (v->type->flags & PROG_PERFMON && !v->caller.perfmon)
 		need = "CAP_PERFMON";
-	if (need) {
-		say(v, "name", "%s", need);
-		return refuse_text(v, PERMISSION, -EPERM, "%s", "");
-	}
-	v->values_n = 0;
-	if (!(caps & VERIFY_PERFMON))
-		return refuse_not_yet(v, "a program whose loader may not have pointers leaked (CAP_PERFMON)");
-	return 0;
+	if (!need)
+		return 0;
+	say(v, "prog", "%s", v->type->name);
+	say(v, "name", "%s", need);
+	return refuse_text(v, PERMISSION, -EPERM, "%s", "");
 }
 
 static int check_input(struct verifier *v) {
 	const struct verify_input *in = v->in;
+	u32 limit = in->caps & (VERIFY_BPF | VERIFY_SYS_ADMIN) ? LIMIT_INSNS : UNPRIV_INSNS;
 	v->type = abi_prog_type(v->abi, in->prog_type);
 	say(v, "value", "%u", in->prog_type);
 	say(v, "count", "%u", in->insns_n);
-	say(v, "limit", "%d", LIMIT_INSNS);
+	say(v, "limit", "%u", limit);
 	if (!v->type || !in->prog_type)
 		return refuse_text(v, UNKNOWN_PROG_TYPE, -EINVAL, "%s", "");
 	if (!in->insns_n)
 		return refuse_text(v, EMPTY, -E2BIG, "%s", "");
-	if (in->insns_n > LIMIT_INSNS)
+	if (in->insns_n > limit)
 		return refuse_text(v, TOO_MANY_INSNS, -E2BIG, "%s", "");
 	v->values_n = 0;
 	v->ctx = abi_ctx(v->abi, v->type->ctx);
@@ -311,10 +327,12 @@ static int check_input(struct verifier *v) {
 	v->test_state_freq = in->prog_flags & BPF_F_TEST_STATE_FREQ;
 	v->caller = (struct abi_caller){.prog_type = in->prog_type,
 	                                .attach_type = in->expected_attach_type,
-	                                .bpf = in->caps & VERIFY_BPF,
-	                                .perfmon = in->caps & VERIFY_PERFMON,
-	                                .net_admin = in->caps & VERIFY_NET_ADMIN,
+	                                .bpf = in->caps & (VERIFY_BPF | VERIFY_SYS_ADMIN),
+	                                .perfmon = in->caps & (VERIFY_PERFMON | VERIFY_SYS_ADMIN),
+	                                .net_admin = in->caps & (VERIFY_NET_ADMIN | VERIFY_SYS_ADMIN),
 	                                .sys_admin = in->caps & VERIFY_SYS_ADMIN};
+	v->bpf_capable = v->caller.bpf;
+	v->allow_ptr_leaks = v->bypass_spec = v->caller.perfmon;
 	v->limit = in->insns_limit ? in->insns_limit : LIMIT_INSNS;
 	return check_rights(v);
 }
@@ -332,7 +350,7 @@ static int passes(struct verifier *v) {
 	static int (*const in_order[])(struct verifier *) = {
 	    check_input, allocate,     check_subprogs, check_btf_func,  check_btf_line,      resolve_immediates,
 	    check_cfg,   check_attach, find_fastcalls, find_loops,      stack_live_init,     find_live_registers,
-	    walk_all,    count_stack,  check_max_stack_depth, count_inlined_loops, check_kfuncs_left, fixup};
+	    walk_all,    count_stack,  check_max_stack_depth, count_inlined_loops, check_kfuncs_left, check_tail_calls, fixup};
 	for (u32 i = 0; i < ARRAY_SIZE(in_order); i++) {
 		int err = in_order[i](v);
 		if (err)
