@@ -35,6 +35,14 @@ struct btf;
 /* "0.1.0". */
 SKEP_API const char *skep_version(void);
 
+/* An instruction before the problem that has to do with it. */
+struct skep_note {
+	const char *text;             /* "the index is read from the packet here" */
+	const char *file, *line_text; /* the C line, or NULL */
+	unsigned line, column;
+	int insn;
+};
+
 /* A problem, for people: one clear sentence, what to do about it, and a stable code (SK0123; 0 = none). Strings are
  * borrowed for the duration of the callback. */
 struct skep_diagnostic {
@@ -49,6 +57,10 @@ struct skep_diagnostic {
 	unsigned line, column;
 	int insn;               /* or -1 */
 	const char *log;        /* the whole verifier log, or NULL */
+	const char *family;     /* "memory safety", or NULL */
+	const char *needed, *known; /* what the instruction needs and what is known there, in values, or NULL */
+	const struct skep_note *notes; /* where the problem comes from, the nearest first */
+	unsigned notes_count;
 };
 typedef void skep_diagnostic_fn(void *owner, const struct skep_diagnostic *diagnostic);
 

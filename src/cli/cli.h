@@ -47,6 +47,7 @@ bool cli_number(struct cli *cli, const char *what, const char *text, u64 least, 
 /* Problems go to standard error, in JSON mode as {"error":…,"code":…,"hint":…}. Returns EXIT_CANNOT. */
 int cli_error(struct cli *cli, const char *hint, const char *fmt, ...) PRINTF(3, 4);
 void cli_warn(struct cli *cli, const char *fmt, ...) PRINTF(2, 3);
+void cli_json_problem(const char *level, unsigned code, const char *sentence, const char *hint);
 void cli_diagnostic(void *cli, const struct skep_diagnostic *d); /* a skep_diagnostic_fn */
 
 /* The user's engine with tmpfs backing; NULL after an error message. */

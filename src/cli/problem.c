@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static void put_json_problem(const char *level, unsigned code, const char *sentence, const char *hint) {
+void cli_json_problem(const char *level, unsigned code, const char *sentence, const char *hint) {
 	json_t *o = json_object();
 	json_object_set_new(o, level, json_string(sentence));
 	char number[16];
@@ -31,7 +31,7 @@ int cli_error(struct cli *cli, const char *hint, const char *fmt, ...) {
 	cli->problems++;
 	fflush(stdout);
 	if (cli->json) {
-		put_json_problem("error", 0, text, hint);
+		cli_json_problem("error", 0, text, hint);
 		return EXIT_CANNOT;
 	}
 	fprintf(stderr, "%sskep: %s%s\n", out_err(OUT_RED), text, out_err(OUT_PLAIN));
@@ -48,57 +48,9 @@ void cli_warn(struct cli *cli, const char *fmt, ...) {
 	va_end(ap);
 	fflush(stdout);
 	if (cli->json)
-		put_json_problem("warning", 0, text, NULL);
+		cli_json_problem("warning", 0, text, NULL);
 	else
 		fprintf(stderr, "skep: %s\n", text);
-}
-
-/*  count.bpf.c:12:9: error: R0 may be NULL here [SK0012]
- *     12 |     *v += 1;
- *        |     ^
- *    why: the lookup at line 10 may find nothing
- *    try: if (!v) return 0; */
-void cli_diagnostic(void *owner, const struct skep_diagnostic *d) {
-	struct cli *cli = owner;
-	static const char *const level[] = {"error", "warning", "note"};
-	int l = d->level < 0 || d->level > 2 ? 0 : d->level;
-	if (l == 0)
-		cli->problems++;
-	fflush(stdout);
-	if (l == 2 && !cli->debug) { /* of what was accepted the log is all there is to say */
-		if (cli->verbose && d->log)
-			fputs(d->log, stderr);
-		return;
-	}
-	if (cli->json) {
-		put_json_problem(level[l], d->code, d->sentence, d->suggestion);
-		return;
-	}
-	if (d->log && d->log[0] && cli->verbose)
-		fprintf(stderr, "%s%s", d->log, d->log[strlen(d->log) - 1] == '\n' ? "" : "\n");
-	if (d->file && d->line)
-		fprintf(stderr, "%s:%u:%u: ", cli_shown_path(d->file), d->line, d->column);
-	else
-		fprintf(stderr, "skep: ");
-	fprintf(stderr, "%s%s%s%s%s", l == 0 ? out_err(OUT_RED) : "", d->file ? level[l] : "", d->file ? ": " : "",
-	        d->sentence ? d->sentence : "", l == 0 ? out_err(OUT_PLAIN) : "");
-	if (d->code)
-		fprintf(stderr, " [SK%04u]", d->code);
-	fputc('\n', stderr);
-	if (d->line_text && d->line) {
-		const char *text = d->line_text;
-		u32 indent = (u32)strspn(text, " \t");
-		fprintf(stderr, "%5u | %s\n      | ", d->line, text + indent);
-		for (u32 i = indent + 1; i < d->column; i++)
-			fputc(text[i - 1] == '\t' ? '\t' : ' ', stderr);
-		fprintf(stderr, "%s^%s\n", out_err(OUT_GREEN), out_err(OUT_PLAIN));
-	}
-	if (d->program && d->program[0])
-		fprintf(stderr, "  program: %s\n", d->program);
-	if (d->kernel_message && d->kernel_message[0])
-		fprintf(stderr, "  the kernel says: %s\n", d->kernel_message);
-	if (d->suggestion && d->suggestion[0])
-		fprintf(stderr, "  try: %s\n", d->suggestion);
 }
 
 /* Edits between two words: insert, delete, replace, swap neighbours, each 1. Words here are short. */

@@ -6,6 +6,7 @@
  * kernel function that is absent); the engine's sentence; the verifier's line. The C line comes from the engine's verdict
  * or from the program's line records. Kinds that need a BTF id of what they attach to get it here, with the nearest name
  * when there is none. */
+#include "abi/diag.h"
 #include "lib/object.h"
 #include "runtime/engine.h"
 #include <errno.h>
@@ -154,11 +155,24 @@ static void describe_line(const struct skep_program *p, s32 insn, struct skep_di
 	d->line = BPF_LINE_INFO_LINE_NUM(line->line_col), d->column = BPF_LINE_INFO_LINE_COL(line->line_col);
 }
 
+static void take_notes(const struct verify_diag *from, struct skep_diagnostic *d, struct skep_note *notes) {
+	const struct diag_row *row = diag_row(from->code);
+	d->family = row ? diag_family_name(row->family) : NULL;
+	d->needed = from->needed, d->known = from->known;
+	for (u32 i = 0; i < from->notes_n; i++) {
+		const struct verify_note *n = &from->notes[i];
+		notes[i] = (struct skep_note){.text = n->text, .file = n->file, .line_text = n->line_text, .line = n->line,
+		                              .column = n->column, .insn = n->insn};
+	}
+	d->notes = notes, d->notes_count = from->notes_n;
+}
+
 static int report_refusal(struct skep_program *p, struct refusal *r) {
 	struct skep_object *o = p->object;
 	char reason[320], sentence[1024];
 	struct skep_diagnostic d = {.program = p->name, .log = r->log, .insn = -1};
 	struct engine_problem problem;
+	struct skep_note notes[ARRAY_SIZE(((struct verify_diag *)0)->notes)];
 	const struct engine_verdict *v = o->opts.bpf ? NULL : engine_last_verdict(o->engine);
 	r->insn = -1;
 	if (r->log)
@@ -168,6 +182,7 @@ static int report_refusal(struct skep_program *p, struct refusal *r) {
 	d.kernel_message = *r->message ? r->message : NULL;
 	if (v && v->error && v->diag.code) {
 		d.code = v->diag.code, d.insn = v->diag.insn;
+		take_notes(&v->diag, &d, notes);
 		d.suggestion = v->diag.suggestion;
 		d.kernel_message = v->diag.message ? v->diag.message : d.kernel_message;
 		said = said ? said : v->diag.sentence;

@@ -296,7 +296,7 @@ static int step_back(struct verifier *v, u32 at, u32 after, const struct step *s
 /* == Going back over states == */
 
 /* The instruction before `at` within a state, or -1 when the state began there; *n steps of its history are left. */
-static s64 insn_before(const struct state *s, u32 at, u32 *n) {
+s64 insn_before(const struct state *s, u32 at, u32 *n) {
 	ASSERT(*n <= s->history_n);
 	if (at == s->first_insn && (!*n || (*n == 1 && s->history[0].insn == at)))
 		return -1;

@@ -441,6 +441,10 @@ static int check_depth(const struct chain *chain, u32 frames, u32 depth, struct 
 		say(v, "count", "%u", frames);
 		say(v, "size", "%u", depth);
 		say(v, "limit", "%d", STACK_BYTES);
+		for (u32 i = 0; i < frames; i++) {
+			const struct subprog *one = &v->subprogs[chain[i].subprog];
+			note(v, one->start, "%s uses %u bytes of stack", one->name[0] ? one->name : "a function", frame_size(one));
+		}
 		return refuse(v, STACK_TOO_LARGE, -EACCES, frames, depth);
 	}
 	return 0;

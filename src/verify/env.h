@@ -15,7 +15,7 @@
  *   states.c       checkpoints, pruning, loops;   backtrack.c   which scalars had to be exact
  *   fastcall.c     frames without the registers that are saved around inlined calls
  *   fixup.c        rewriting and facts, after the walk
- *   log.c explain.c   the kernel's log; a sentence for people
+ *   log.c explain.c cause.c   the kernel's log; a sentence for people, and where the refusal comes from
  *   oracle.c       recording of states for the interpreter's checks
  *
  * Conventions. Functions that can refuse return 0 or negative errno, and have said why through refuse() by then. `at` is
@@ -192,7 +192,8 @@ struct verifier {
 	u32 kfuncs_n;
 	bool has_loops, has_calls, sleepable, strict_alignment, test_state_freq;
 	bool bpf_capable;       /* loops, functions, imprecise scalars */
-	bool allow_ptr_leaks;   /* addresses and uninitialised stack may be seen */
+	bool allow_ptr_leaks;   /* addresses may be seen */
+	bool allow_uninit_stack; /* so may stack that was not written: not before 6.3 */
 	bool bypass_spec;       /* no speculative paths */
 	bool strict_scalars;    /* numbers that differ make states differ: their windows must be found on each path */
 
@@ -224,6 +225,7 @@ struct verifier {
 
 	struct diag_value values[12]; /* for the sentence of a refusal */
 	u32 values_n;
+	u32 said_reg;  /* + 1: the register that it is about, 0 none */
 	bool tolerant; /* what is refused now is only logged */
 	struct log log;
 	struct btf_access walk; /* scratch of BTF accesses */
@@ -275,6 +277,11 @@ void say_insn(struct verifier *v, u32 insn); /* {line} {name}: a call */
 void note_origin(struct verifier *v, u32 id);
 bool origin_of(const struct verifier *v, u32 id, u32 *insn);
 void explain_finish(struct verifier *v);
+
+/* cause.c */
+void find_causes(struct verifier *v);
+void note(struct verifier *v, u32 insn, const char *fmt, ...) PRINTF(3, 4);
+
 const struct bpf_line_info *line_of(const struct verifier *v, u32 insn);
 
 /* check_cfg.c */
@@ -337,6 +344,7 @@ bool stopped_by_barrier(struct verifier *v, u32 at, int err);
 
 /* backtrack.c */
 int mark_precise(struct verifier *v, s32 reg);
+s64 insn_before(const struct state *s, u32 at, u32 *n);
 int mark_precise_batch(struct verifier *v, struct state *from, bool *changed);
 int record_step(struct verifier *v, u32 flags, u64 linked);
 void forget_precision(struct state *s);

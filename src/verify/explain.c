@@ -1,7 +1,8 @@
 /* Refusals: the kernel's line for the log, and for people a sentence in values, a suggestion and the C line.
  *
  * A check says what it knows (say: {reg}, {max}, {limit} …), then refuses. The first refusal is the diagnostic; lines that
- * the kernel adds behind it only go to the log. The sentence is the row's of diag.def with the values filled in. */
+ * the kernel adds behind it only go to the log. The sentence is the row's of diag.def with the values filled in; needs.def
+ * has what was needed and what was known, in the same values. cause.c looks for the instructions that it comes from. */
 #include "verify/env.h"
 #include <stdarg.h>
 #include <string.h>
@@ -66,6 +67,7 @@ void say_reg(struct verifier *v, u32 regno) {
 	if (!v->cur || v->out->diag.code)
 		return;
 	r = &cur_regs(v)[regno];
+	v->said_reg = v->said_reg ? v->said_reg : regno + 1;
 	say(v, "reg", "R%u", regno);
 	say(v, "type", "%s", type_text(r->type));
 	if (r->type != SCALAR_VALUE)
@@ -140,6 +142,44 @@ int refuse_insn(struct verifier *v, const char *message) {
 	return refuse_as(v, diag, -EINVAL, "%s", message);
 }
 
+/* What a check did not say: v->out->diag.code stands in the way of say(). */
+static void say_last(struct verifier *v) {
+	struct verify_diag *d = &v->out->diag;
+	u32 code = d->code;
+	d->code = 0;
+	say(v, "insn", "%d", d->insn);
+	say(v, "prog", "%s", v->type ? v->type->name : "this type");
+	if (d->line)
+		say(v, "line", "%u", d->line);
+	d->code = code;
+}
+
+/* needs.def, filled in; NULL where a value was not said. */
+static const char *fill_in(struct verifier *v, const char *sentence) {
+	char text[400];
+	diag_format(sentence, v->values, v->values_n, text, sizeof text);
+	return strchr(text, '?') ? NULL : arena_copy(v->arena, text, strlen(text) + 1);
+}
+
+static void say_needs(struct verifier *v) {
+	static const struct {
+		u32 code;
+		const char *needed, *known;
+	} rows[] = {
+#define NEED(NAME, needed, known) {DIAG_##NAME, needed, known},
+#include "verify/needs.def"
+#undef NEED
+	};
+	struct verify_diag *d = &v->out->diag;
+	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].code != d->code)
+			continue;
+		d->needed = fill_in(v, rows[i].needed);
+		d->known = fill_in(v, rows[i].known);
+		return;
+	}
+}
+
 /* Fills in what people read, once the verdict is known. */
 void explain_finish(struct verifier *v) {
 	struct verify_diag *d = &v->out->diag;
@@ -155,7 +195,8 @@ void explain_finish(struct verifier *v) {
 		d->line = BPF_LINE_INFO_LINE_NUM(line->line_col);
 		d->column = BPF_LINE_INFO_LINE_COL(line->line_col);
 	}
-	say(v, "insn", "%d", d->insn); /* not said by the check */
+	say_last(v);
+	say_needs(v);
 	if (row->sentence) {
 		diag_format(row->sentence, v->values, v->values_n, sentence, sizeof sentence);
 		d->sentence = arena_copy(v->arena, sentence, strlen(sentence) + 1);

@@ -20,6 +20,8 @@ static void say_region(struct verifier *v, u32 regno, s64 off, s32 size, u32 roo
 	say(v, "off", "%lld", (long long)off);
 	say(v, "end", "%lld", (long long)off + size - 1);
 	say(v, "limit", "%u", room);
+	say(v, "size", "%d", size);
+	say(v, "most", "%lld", MAX((long long)room - size, 0ll));
 	say_reg(v, regno);
 	if (base == PTR_TO_MAP_VALUE || base == PTR_TO_MAP_KEY)
 		say(v, "name", "%.16s", r->map->facts->name);

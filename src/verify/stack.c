@@ -248,15 +248,18 @@ static void read_bytes(struct verifier *v, const struct frame *f, s32 min, s32 m
 		reg_set_unknown(d);
 }
 
+static int refuse_unwritten(struct verifier *v, s32 off, u32 byte, u32 size) {
+	say(v, "byte", "%u", byte);
+	say(v, "size", "%u", size);
+	say(v, "off", "%d", off);
+	return refuse(v, STACK_UNINIT_READ, -EACCES, off, byte, size);
+}
+
 /* Was all of it written? */
 static int check_written(struct verifier *v, const struct slot *slot, s32 off, u32 size) {
-	for (u32 i = 0; i < size && !v->allow_ptr_leaks; i++) {
-		if (slot->kind[((u32)(-off - 1) - i) % 8] != STACK_INVALID)
-			continue;
-		say(v, "byte", "%u", i);
-		say(v, "size", "%u", size);
-		say(v, "off", "%d", off);
-		return refuse(v, STACK_UNINIT_READ, -EACCES, off, i, size);
+	for (u32 i = 0; i < size && !v->allow_uninit_stack; i++) {
+		if (slot->kind[((u32)(-off - 1) - i) % 8] == STACK_INVALID)
+			return refuse_unwritten(v, off, i, size);
 	}
 	return 0;
 }
@@ -320,12 +323,8 @@ static int read_fixed(struct verifier *v, struct frame *f, s32 off, u32 size, s3
 	int err;
 	ASSERT(at < f->slots_n);
 	scratch_slot(v, at);
-	if (slot_is_object(slot)) {
-		say(v, "byte", "0");
-		say(v, "size", "%u", size);
-		say(v, "off", "%d", off);
-		return refuse(v, STACK_UNINIT_READ, -EACCES, off, 0, size);
-	}
+	if (slot_is_object(slot))
+		return refuse_unwritten(v, off, 0, size);
 	err = stack_mark_read(v, f->frameno, (u64)1 << at);
 	if (err)
 		return err;
@@ -385,8 +384,10 @@ static int refuse_object_read(struct verifier *v, u32 regno, s32 min, s32 byte, 
 }
 
 /* Nothing that was written, or an address. */
-static bool is_hidden(const struct slot *slot, u32 byte) {
-	return slot->kind[byte] == STACK_INVALID || (slot->kind[byte] == STACK_SPILL && slot->reg.type != SCALAR_VALUE);
+static bool is_hidden(const struct verifier *v, const struct slot *slot, u32 byte) {
+	if (slot->kind[byte] == STACK_INVALID)
+		return !v->allow_uninit_stack;
+	return !v->allow_ptr_leaks && slot->kind[byte] == STACK_SPILL && slot->reg.type != SCALAR_VALUE;
 }
 
 /* Is [ptr+off, +size) there for a helper (or for a load at a variable offset)? With a raw call the range is only noted:
@@ -430,7 +431,7 @@ int check_stack_range(struct verifier *v, u32 regno, s32 off, s32 size, bool zer
 		struct slot *slot = &f->slots[at];
 		slots |= (u64)1 << at;
 		ASSERT(at < f->slots_n);
-		if (slot_is_object(slot) || (!v->allow_ptr_leaks && is_hidden(slot, (u32)(-i - 1) % 8)))
+		if (slot_is_object(slot) || is_hidden(v, slot, (u32)(-i - 1) % 8))
 			return refuse_object_read(v, regno, min, i - min, size);
 		if (!write)
 			continue;

@@ -55,8 +55,10 @@ int push_pending(struct verifier *v, u32 insn, s32 prev, struct state **out) {
 	if (s->parent)
 		s->parent->branches++;
 	*out = s;
-	if (v->pending.n > MAX_PENDING)
+	if (v->pending.n > MAX_PENDING) {
+		say(v, "count", "%d", MAX_PENDING);
 		return refuse(v, TOO_COMPLEX, -E2BIG, v->pending.n);
+	}
 	return 0;
 }
 
@@ -331,7 +333,7 @@ static bool reg_safe(struct verifier *v, const struct reg *old, const struct reg
 /* Bytes that give anything. What was never written does where reading it is allowed. */
 static bool all_misc(const struct verifier *v, const struct slot *slot) {
 	for (u32 i = 0; i < 8; i++)
-		if (slot->kind[i] != STACK_MISC && (slot->kind[i] != STACK_INVALID || !v->allow_ptr_leaks))
+		if (slot->kind[i] != STACK_MISC && (slot->kind[i] != STACK_INVALID || !v->allow_uninit_stack))
 			return false;
 	return true;
 }
@@ -339,7 +341,7 @@ static bool all_misc(const struct verifier *v, const struct slot *slot) {
 /* Nobody can have relied on it. */
 static bool slot_is_nothing(const struct verifier *v, const struct slot *slot) {
 	u8 any = 0;
-	if (v->allow_ptr_leaks)
+	if (v->allow_uninit_stack)
 		return all_misc(v, slot);
 	for (u32 i = 0; i < 8; i++)
 		any |= slot->kind[i];
@@ -366,7 +368,7 @@ static bool slot_safe(struct verifier *v, const struct slot *old, const struct s
 		return reg_safe(v, old_scalar, cur_scalar, exact);
 	for (u32 i = 0; i < 8; i++) {
 		u8 was = old->kind[i], is = cur->kind[i];
-		if (was == STACK_INVALID || (was == STACK_MISC && (v->allow_ptr_leaks || is == STACK_ZERO)))
+		if (was == STACK_INVALID || (was == STACK_MISC && (v->allow_uninit_stack || is == STACK_ZERO)))
 			continue;
 		if (was != is)
 			return false;

@@ -58,6 +58,10 @@ static int check_sane_offset(struct verifier *v, const struct reg *r, u32 type) 
 	say(v, "type", "%s", name);
 	say(v, "off", "%d", r->off);
 	say(v, "value", "%lld", (long long)smin);
+	if (smin == INT64_MIN)
+		say(v, "range", "any number");
+	else
+		say(v, "range", "%lld or more", (long long)smin);
 	if (scalar_is_const(&r->s) && (value >= MAX_VAR_OFF || value <= -MAX_VAR_OFF))
 		return refuse(v, MATH_CONSTANT, -EINVAL, name, (long long)value);
 	if (r->off >= MAX_VAR_OFF || r->off <= -MAX_VAR_OFF)

@@ -266,6 +266,8 @@ static int walk_function(struct verifier *v, u32 subprog) {
 		err = walk(v);
 	if (!err && !logging2(v))
 		log_reset_to(v, 0);
+	if (err)
+		find_causes(v);
 	forget_states(v);
 	return err;
 }
@@ -333,6 +335,7 @@ static int check_input(struct verifier *v) {
 	                                .sys_admin = in->caps & VERIFY_SYS_ADMIN};
 	v->bpf_capable = v->caller.bpf;
 	v->allow_ptr_leaks = v->bypass_spec = v->caller.perfmon;
+	v->allow_uninit_stack = v->caller.perfmon && (!in->kernel || in->kernel >= KV(6, 3));
 	v->limit = in->insns_limit ? in->insns_limit : LIMIT_INSNS;
 	return check_rights(v);
 }

@@ -30,6 +30,7 @@ struct verify_input {
 	u32 line_info_n, line_info_size;
 	const struct btf *kernel_btf; /* types behind BTF pointers, or NULL */
 	u32 attach_btf_id;
+	u16 kernel;                   /* KV of an older kernel whose rules are asked for, as far as known; 0 = 6.18 */
 	u32 log_level;
 	char *log;                    /* buffer of log_size bytes, or NULL */
 	u32 log_size;
@@ -48,6 +49,14 @@ struct verify_diag {
 	const char *suggestion;
 	const char *file, *line_text; /* the C line */
 	u32 line, column;
+	const char *known, *needed;   /* in values: «the index is 0..4294967295» */
+	struct verify_note {
+		s32 insn;
+		const char *text;         /* «the index is read from the packet here» */
+		const char *file, *line_text;
+		u32 line, column;
+	} notes[6];                   /* where the refusal comes from, the nearest first */
+	u32 notes_n;
 };
 struct verify_stats {
 	u64 insns_processed, total_states, peak_states, max_states_per_insn, time_ns;

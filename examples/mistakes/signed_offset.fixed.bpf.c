@@ -1,0 +1,27 @@
+/* Mistake 12, corrected: the offset is unsigned and has a limit. */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+struct label {
+	u32 skip;
+};
+
+SEC("xdp")
+int skip_label(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data;
+	void *data_end = (void *)(long)ctx->data_end;
+	struct label *label = data;
+	u8 *inner;
+
+	if ((void *)(label + 1) > data_end)
+		return XDP_PASS;
+	if (label->skip > 1500)
+		return XDP_PASS;
+	inner = data + label->skip;
+	if ((void *)(inner + 1) > data_end)
+		return XDP_PASS;
+	return *inner == 0xff ? XDP_DROP : XDP_PASS;
+}
+
+char LICENSE[] SEC("license") = "GPL";
