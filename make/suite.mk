@@ -5,10 +5,10 @@ SUITE_OBJECTS = $(SUITE)/objects/*.bpf.o
 .PHONY: suite-objects check-suite
 suite-objects:
 	@test/suite/build.sh $(SUITE)
-$(O)/test/suite/annotated: test/suite/annotated.c $(BELOW_lib:%=$(O)/lib/%.a)
+$(O)/test/suite/%: test/suite/%.c test/suite/judge.c test/suite/judge.h $(BELOW_lib:%=$(O)/lib/%.a)
 	$(say) LD $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(LDFLAGS) -o $@ $< -Wl,--start-group $(BELOW_lib:%=$(O)/lib/%.a) \
+	$(Q)$(CC) $(CPPFLAGS) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(LDFLAGS) -Itest/suite -o $@ $< test/suite/judge.c -Wl,--start-group $(BELOW_lib:%=$(O)/lib/%.a) \
 		-Wl,--end-group $(LIBS_hook) $(LIBS_lib) -lpthread
 CHECK_SUITE = $(O)/test/suite/annotated --known test/suite/known.txt --not-yet 116 $(SUITE_OBJECTS)
 check-suite: $(O)/test/suite/annotated suite-objects

@@ -13,20 +13,15 @@
  * differences are failures unless listed in --known, one a line as «object program kind»; so is a known one that is gone.
  * Kinds: verdict, accepted (we accept, the reference refuses: never a known one), message, log, result,
  * object (it cannot be opened; program «-»). --all prints what is known or not yet there as well. */
-#include "abi/uapi.h"
-#include "base/base.h"
 #include "btf/btf.h"
-#include "runtime/engine.h"
-#include "skep/skep.h"
+#include "judge.h"
 #include <errno.h>
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-enum { LOG_ROOM = 8 << 20, PATTERNS = 64, TEST_BYTES = 64, INT_MIN_ = -2147483647 - 1, POINTER = 0xcafe4a11 };
+enum { PATTERNS = 64, TEST_BYTES = 64, INT_MIN_ = -2147483647 - 1, POINTER = 0xcafe4a11 };
 
 /* == What a test expects == */
 
@@ -135,93 +130,29 @@ static const char *missing_pattern(const struct test *t, const char *log) {
 			return t->pattern[i];
 	return NULL;
 }
-/* The line that says why: the last one that is not about statistics. */
-static void last_line(const char *log, char *to, u32 room) {
-	static const char *const statistics[] = {"processed ", "verification time", "stack depth", "peak_states"};
-	to[0] = 0;
-	for (const char *line = log; *line;) {
-		u32 n = (u32)strcspn(line, "\n"), skip = !n;
-		for (u32 i = 0; i < ARRAY_SIZE(statistics); i++)
-			skip |= !strncmp(line, statistics[i], strlen(statistics[i]));
-		if (!skip)
-			snprintf(to, room, "%.*s", (int)n, line);
-		line += n + (line[n] != 0);
-	}
-}
-
 /* == Loading == */
 
-struct judge {
-	struct skep_engine *engine; /* NULL: the kernel */
-	const struct test *test;    /* whose program is being loaded; NULL: another's */
-	char *log;
-	bool asked;
-	s64 verdict; /* of BPF_PROG_LOAD */
-};
-
-static s64 bpf_of(const struct judge *j, u32 cmd, union bpf_attr *attr, u32 size) {
-	if (j->engine)
-		return skep_bpf(j->engine, cmd, attr, size);
-	long r = syscall(SYS_bpf, cmd, attr, size);
-	return r < 0 ? -errno : r;
-}
-static int64_t judge_bpf(void *owner, unsigned cmd, void *attr_, unsigned size) {
-	struct judge *j = owner;
-	union bpf_attr *attr = attr_;
-	if (cmd != BPF_PROG_LOAD || !j->test)
-		return bpf_of(j, cmd, attr, size);
-	union bpf_attr asked = {0};
-	memcpy(&asked, attr, MIN(size, (u32)sizeof asked));
-	asked.prog_flags |= j->test->flags;
-	asked.log_level = MAX(j->test->level, 1u);
-	asked.log_buf = (u64)(uintptr_t)j->log, asked.log_size = LOG_ROOM;
-	j->log[0] = 0;
-	j->asked = true;
-	return j->verdict = bpf_of(j, cmd, &asked, MIN((u32)sizeof asked, size));
-}
-static void quiet(void *owner, const struct skep_diagnostic *d) {
-	char *to = owner;
-	if (!d->level)
-		snprintf(to, 256, "%s", d->sentence);
-}
-
 /* One test, by one judge. Returns the object, to be closed by the caller; NULL when the object cannot be loaded. */
-static struct skep_object *ask(struct judge *j, const char *path, const struct test *t, char *why) {
-	struct skep_object_opts opts = {.size = sizeof opts, .bpf = judge_bpf, .bpf_owner = j, .diagnostic = quiet,
-	                                .diagnostic_owner = why};
-	struct skep_object *o;
-	struct skep_program *p;
-	why[0] = 0, j->asked = false, j->test = NULL, j->verdict = -EINVAL, j->log[0] = 0;
-	if (skep_object__open_file(path, &opts, &o))
+static struct skep_object *ask(struct judge *j, const char *path, const struct test *t) {
+	struct skep_object *o = judge_open(j, path);
+	if (!o)
 		return NULL;
-	for (p = NULL; (p = skep_object__next_program(o, p));)
-		skep_program__set_autoload(p, false);
-	if (skep_object__load(o, NULL)) {
-		skep_object__close(o);
-		return NULL;
-	}
-	for (p = NULL; (p = skep_object__next_program(o, p));)
+	for (struct skep_program *p = NULL; (p = skep_object__next_program(o, p));)
 		if (strcmp(skep_program__name(p), t->name) && test_of(skep_object__btf(o), skep_program__name(p)).auxiliary)
 			skep_program__load(p, NULL);
-	j->test = t;
-	skep_program__load(skep_object__find_program(o, t->name), NULL);
-	j->test = NULL;
+	j->flags = t->flags, j->level = MAX(t->level, 1u);
+	judge_program(j, skep_object__find_program(o, t->name));
 	return o;
-}
-/* EPERM without a word, or but for the statistics: it did not look at the program. */
-static bool has_judged(const struct judge *j) {
-	bool looked = j->log[0] && strncmp(j->log, "processed 0 insns", 17);
-	return j->asked && !(j->verdict == -EPERM && !looked) && j->verdict != -EBUSY;
 }
 
 static bool run(const struct judge *j, s32 *result) {
 	u8 in[TEST_BYTES] = {0}, out[4 * TEST_BYTES];
 	union bpf_attr attr = {.test = {.prog_fd = (u32)j->verdict, .data_in = (u64)(uintptr_t)in, .data_size_in = sizeof in,
 	                                .data_out = (u64)(uintptr_t)out, .data_size_out = sizeof out, .repeat = 1}};
-	s64 r = bpf_of(j, BPF_PROG_TEST_RUN, &attr, sizeof attr);
+	s64 r = judge_bpf(j, BPF_PROG_TEST_RUN, &attr, sizeof attr);
 	if (r == -EINVAL) { /* programs that take no data */
 		attr = (union bpf_attr){.test = {.prog_fd = (u32)j->verdict}};
-		r = bpf_of(j, BPF_PROG_TEST_RUN, &attr, sizeof attr);
+		r = judge_bpf(j, BPF_PROG_TEST_RUN, &attr, sizeof attr);
 	}
 	*result = (s32)attr.test.retval;
 	return r >= 0;
@@ -231,59 +162,25 @@ static bool run(const struct judge *j, s32 *result) {
 
 enum kind { KIND_VERDICT, KIND_ACCEPTED, KIND_MESSAGE, KIND_LOG, KIND_RESULT, KIND_OBJECT, KINDS };
 static const char *const kind_names[KINDS] = {"verdict", "accepted", "message", "log", "result", "object"};
-struct known {
-	char object[64], program[96], kind[16];
-	bool met;
-};
 static struct {
-	struct known *known;
-	u32 known_n;
+	struct known_list *known;
 	bool all, verbose;
 	u32 tests, judged, differ[KINDS], of[KINDS], not_yet, new_ones, elsewhere;
 } sum;
 
-static void read_known(const char *path) {
-	FILE *f = fopen(path, "re");
-	char line[512];
-	struct known k;
-	while (f && fgets(line, sizeof line, f)) {
-		memset(&k, 0, sizeof k);
-		if (line[0] == '#' || sscanf(line, "%63s %95s %15s", k.object, k.program, k.kind) != 3)
-			continue;
-		sum.known = realloc(sum.known, (sum.known_n + 1) * sizeof k);
-		sum.known[sum.known_n++] = k;
-	}
-	if (f)
-		fclose(f);
-}
-static bool is_known(const char *object, const char *program, enum kind kind) {
-	for (u32 i = 0; i < sum.known_n; i++) {
-		struct known *k = &sum.known[i];
-		if (!strcmp(k->object, object) && !strcmp(k->program, program) && !strcmp(k->kind, kind_names[kind]))
-			return k->met = true;
-	}
-	return false;
-}
 static void differs(const char *object, const struct test *t, enum kind kind, const char *ours, const char *theirs) {
-	bool known = is_known(object, t->name, kind);
+	bool known = known_has(sum.known, object, t->name, kind_names[kind]);
 	sum.differ[kind]++;
 	sum.new_ones += !known;
 	if (!known || sum.all)
 		printf("# %s %s %s%s\n#   skep:      %s\n#   reference: %s\n", object, t->name, kind_names[kind],
 		       known ? " (known)" : "", ours, theirs);
 }
-static void words_of(s64 verdict, const char *log, char *to) {
-	char line[400];
-	last_line(log, line, sizeof line);
-	snprintf(to, 512, "%s: %s", verdict >= 0 ? "accepted" : strerror((int)-verdict), line);
-}
-
-static void compare(const char *object, const struct test *t, const struct judge *ours, const char *our_why,
-                    const struct judge *kernel) {
-	bool judged = kernel && has_judged(kernel), fails = judged ? kernel->verdict < 0 : t->fails, fail = ours->verdict < 0;
+static void compare(const char *object, const struct test *t, const struct judge *ours, const struct judge *kernel) {
+	bool judged = kernel && judge_has_judged(kernel), fails = judged ? kernel->verdict < 0 : t->fails, fail = ours->verdict < 0;
 	char a[512], b[512], line[400], other[400];
 	sum.judged += judged;
-	words_of(ours->verdict, ours->log[0] ? ours->log : our_why, a);
+	words_of(ours, a, sizeof a);
 	if (ours->verdict == -EOPNOTSUPP) {
 		sum.not_yet++;
 		if (sum.all)
@@ -291,7 +188,7 @@ static void compare(const char *object, const struct test *t, const struct judge
 		return;
 	}
 	if (judged)
-		words_of(kernel->verdict, kernel->log, b);
+		words_of(kernel, b, sizeof b);
 	else
 		snprintf(b, sizeof b, "%s, by the annotation", t->fails ? "refused" : "accepted");
 	sum.of[KIND_VERDICT]++, sum.of[KIND_ACCEPTED]++;
@@ -335,12 +232,11 @@ static char *logs[2];
 static void one_test(const char *path, const char *object, const struct test *t, bool has_kernel) {
 	struct engine_opts opts = {.size = sizeof opts, .backing = BACKING_ANONYMOUS, .kernel_btf = kernel_types};
 	struct judge ours = {.log = logs[0]}, kernel = {.log = logs[1]};
-	char why[256], kernel_why[256];
 	if (engine_create(&opts, &ours.engine))
 		return;
-	struct skep_object *o = ask(&ours, path, t, why), *k = has_kernel ? ask(&kernel, path, t, kernel_why) : NULL;
+	struct skep_object *o = ask(&ours, path, t), *k = has_kernel ? ask(&kernel, path, t) : NULL;
 	sum.tests++;
-	compare(object, t, &ours, why, k ? &kernel : NULL);
+	compare(object, t, &ours, k ? &kernel : NULL);
 	if (sum.verbose)
 		printf("%s %s\n%s\n", object, t->name, ours.log);
 	if (k)
@@ -354,11 +250,10 @@ static void one_object(const char *path, bool has_kernel) {
 	struct skep_object_opts opts = {.size = sizeof opts};
 	struct skep_object *o;
 	char object[64];
-	const char *slash = strrchr(path, '/');
-	snprintf(object, sizeof object, "%.*s", (int)strcspn(slash ? slash + 1 : path, "."), slash ? slash + 1 : path);
+	object_name(path, object, sizeof object);
 	if (skep_object__open_file(path, &opts, &o)) {
 		sum.differ[KIND_OBJECT]++;
-		if (!is_known(object, "-", KIND_OBJECT))
+		if (!known_has(sum.known, object, "-", "object"))
 			printf("# %s - object: it cannot be opened\n", object), sum.new_ones++;
 		return;
 	}
@@ -374,18 +269,17 @@ static void one_object(const char *path, bool has_kernel) {
 }
 
 int main(int argc, char **argv) {
-	union bpf_attr nothing = {0};
 	u32 not_yet = ~0u;
-	bool has_kernel = syscall(SYS_bpf, BPF_MAP_CREATE, &nothing, sizeof nothing) < 0 && errno == EINVAL;
+	bool has_kernel = judge_has_kernel();
 	struct btf *types = NULL;
 	btf_read_file(NULL, NULL, 0, NULL, &types);
 	kernel_types = types;
-	logs[0] = malloc(LOG_ROOM), logs[1] = malloc(LOG_ROOM);
+	logs[0] = malloc(JUDGE_LOG), logs[1] = malloc(JUDGE_LOG);
 	if (!logs[0] || !logs[1])
 		return 2;
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--known") && i + 1 < argc)
-			read_known(argv[++i]);
+			sum.known = known_read(argv[++i]);
 		else if (!strcmp(argv[i], "--not-yet") && i + 1 < argc)
 			not_yet = (u32)strtoul(argv[++i], NULL, 0);
 		else if (!strcmp(argv[i], "--all"))
@@ -395,10 +289,7 @@ int main(int argc, char **argv) {
 		else
 			one_object(argv[i], has_kernel);
 	}
-	for (u32 i = 0; i < sum.known_n; i++)
-		if (!sum.known[i].met)
-			sum.new_ones++, printf("# %s %s %s: known, but it does not differ any more\n", sum.known[i].object,
-			                       sum.known[i].program, sum.known[i].kind);
+	sum.new_ones += known_left(sum.known);
 	printf("%s 1 - annotated tests: as the reference, but for the known differences\n", sum.new_ones ? "not ok" : "ok");
 	printf("%s 2 - %u of them use what is not understood yet\n1..2\n", sum.not_yet > not_yet ? "not ok" : "ok", sum.not_yet);
 	printf("# %u tests (%u of other machines left out), %u judged by the kernel", sum.tests, sum.elsewhere, sum.judged);
