@@ -1,8 +1,8 @@
 /* Loads, stores, atomics, 64-bit immediates, legacy packet loads.
  *
  *   load, store    mem.c says whether the access is allowed, and what is loaded
- *   atomic         a load and a store of the same place: both must be allowed. What it fetches is an unknown number; what it
- *                  adds or compares could be told from the memory later, so it is no address where addresses are secret
+ *   atomic         a load and a store of the same place: both must be allowed. What it fetches is an unknown number; what
+ *                  it adds or compares could be told from the memory later: no address where addresses are secret
  *   immediate      a number, a map, the address of a map's value or of a function; resolve.c has found the map
  *   packet load    calls the kernel: r0 … r5 are gone, and the program may end here with 0
  *
