@@ -2,7 +2,7 @@
  *
  *   kfunc.c        which function a call means, who may call it, what comes back
  *   kfunc_args.c   arguments, by their BTF types and the suffixes of their names
- *   section.c      sections that functions open and close: RCU, no preemption
+ *   section.c      sections that functions open and close: RCU, no preemption;   irq.c   no interrupts
  *   iter.c         iterators on the stack
  *   graph.c        objects that programs allocate, their references, lists and trees */
 #ifndef SKEP_VERIFY_KFUNC_H
@@ -14,7 +14,8 @@ enum kfunc_special {
 	KF_PLAIN, KF_RCU_READ_LOCK, KF_RCU_READ_UNLOCK, KF_PREEMPT_DISABLE, KF_PREEMPT_ENABLE, KF_CAST_TO_KERN_CTX,
 	KF_RDONLY_CAST, KF_CSS_TASK_NEW, KF_SESSION_COOKIE, KF_GET_KMEM_CACHE, KF_TRAP, KF_DYNPTR_FROM_SKB,
 	KF_DYNPTR_FROM_XDP, KF_DYNPTR_FROM_SKB_META, KF_DYNPTR_CLONE, KF_DYNPTR_SLICE, KF_DYNPTR_SLICE_RDWR,
-	KF_THROW,
+	KF_THROW, KF_IRQ_SAVE, KF_IRQ_RESTORE,
+	KF_RES_LOCK, KF_RES_LOCK_IRQ, KF_RES_UNLOCK, KF_RES_UNLOCK_IRQ,
 	KF_OBJ_NEW, KF_PERCPU_OBJ_NEW, KF_OBJ_DROP, KF_PERCPU_OBJ_DROP, KF_REFCOUNT_ACQUIRE,
 	KF_LIST_PUSH, KF_LIST_POP, KF_LIST_PEEK, KF_RB_ADD, KF_RB_REMOVE, KF_RB_PEEK,
 	KF_NOT_YET, /* its result, or what it does, is not understood */
@@ -74,6 +75,7 @@ int check_graph_arg(struct verifier *v, u32 i, enum graph_arg kind, struct kfunc
 int step_graph(struct verifier *v, const struct kfunc_call *call);
 /* r0: *done: it is set. */
 int set_graph_result(struct verifier *v, const struct kfunc_call *call, struct reg *r, bool *done);
+int check_irq_arg(struct verifier *v, u32 regno, const struct kfunc_call *call);
 
 int check_iter_arg(struct verifier *v, u32 regno, struct kfunc_call *call);
 int step_iter_next(struct verifier *v, const struct kfunc_call *call);

@@ -8,6 +8,7 @@
  *   name__str                     constant text
  *   name__map                     a map, or the kernel's object for one
  *   objects of the program's, roots and nodes of lists and trees (graph.c)
+ *   name__irq_flag                a word on the stack (irq.c)
  *   pointer to a struct, and the register points to a kernel object: of the same type, or of one that begins with it
  *   other pointers                memory of the type's size, or of the size in the next argument (name__sz, name__szk)
  *
@@ -93,7 +94,8 @@ static int check_number(struct verifier *v, u32 i, struct kfunc_call *call) {
 /* == What kind of pointer is wanted? == */
 
 enum arg_kind {
-	KIND_CTX, KIND_NULL, KIND_DYNPTR, KIND_MAP, KIND_ITER, KIND_STR, KIND_OBJECT, KIND_MEM, KIND_MEM_SIZE, KIND_GRAPH,
+	KIND_CTX, KIND_NULL, KIND_DYNPTR, KIND_MAP, KIND_ITER, KIND_STR, KIND_IRQ, KIND_OBJECT, KIND_MEM, KIND_MEM_SIZE,
+	KIND_GRAPH,
 	KIND_OTHER
 };
 
@@ -102,12 +104,8 @@ static bool is_struct(const struct verifier *v, const struct btf_type *t, const 
 }
 
 /* Structures that stand for something that only their own checks understand. */
-static bool is_other(const struct verifier *v, const struct kfunc *f, u32 i, const struct btf_type *pointee) {
-	static const char *const suffixes[] = {"__irq_flag"};
+static bool is_other(const struct verifier *v, const struct btf_type *pointee) {
 	static const char *const structs[] = {"bpf_timer", "bpf_wq", "bpf_res_spin_lock", "bpf_task_work"};
-	for (u32 k = 0; k < ARRAY_SIZE(suffixes); k++)
-		if (has_suffix(v, f, i, suffixes[k]))
-			return true;
 	for (u32 k = 0; k < ARRAY_SIZE(structs); k++)
 		if (is_struct(v, pointee, structs[k]))
 			return true;
@@ -202,7 +200,7 @@ static int kind_of(struct verifier *v, const struct kfunc *f, u32 i, const struc
 		*kind = KIND_DYNPTR;
 	} else if (graph_kind(v, f, i, pointee) != GRAPH_NONE) {
 		*kind = KIND_GRAPH;
-	} else if (is_other(v, f, i, pointee)) {
+	} else if (is_other(v, pointee)) {
 		return refuse_not_yet(v, f->name);
 	} else if (f->flags & KFUNC_ITER ? !i : has_suffix(v, f, i, "__iter")) {
 		*kind = KIND_ITER;
@@ -210,6 +208,8 @@ static int kind_of(struct verifier *v, const struct kfunc *f, u32 i, const struc
 		*kind = KIND_STR;
 	} else if (has_suffix(v, f, i, "__map")) {
 		*kind = KIND_MAP;
+	} else if (has_suffix(v, f, i, "__irq_flag")) {
+		*kind = KIND_IRQ;
 	} else if (!is_object(r)) {
 		return memory_kind(v, f, i, pointee, kind);
 	} else if (!btf_is_composite(pointee)) {
@@ -428,6 +428,8 @@ static int check_kind(struct verifier *v, u32 *i, enum arg_kind kind, u32 pointe
 			return check_const_str(v, regno, &none);
 		say_kfunc(v, call->f, *i, "it must be constant text");
 		return refuse_text(v, KFUNC_ARG, -EINVAL, "arg#%d doesn't point to a const string", *i);
+	case KIND_IRQ:
+		return check_irq_arg(v, regno, call);
 	case KIND_MAP:
 		return check_object(v, call->f, *i, btf_find(kernel(v), "bpf_map", BTF_KIND_STRUCT));
 	case KIND_OBJECT:

@@ -308,7 +308,7 @@ static void log_dynptr(struct verifier *v, u32 i, const struct reg *r) {
 
 /* Returns how many slots behind it the line is for as well. */
 static u32 log_slot(struct verifier *v, const struct frame *f, u32 i) {
-	static const char kinds[] = {'?', 'r', 'm', '0', 'd', 'i'};
+	static const char kinds[] = {'?', 'r', 'm', '0', 'd', 'i', 'f'};
 	const struct slot *slot = &f->slots[i];
 	char text[9] = "";
 	bool any = false;

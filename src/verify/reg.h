@@ -55,6 +55,7 @@ struct reg {
 			u32 iter_id;
 			u32 iter_state : 2, iter_depth : 30;
 		};
+		bool irq_by_lock; /* in the slot of an interrupt flag (irq.c): a lock saved it */
 		u32 subprog;
 		u64 raw[2];
 	};

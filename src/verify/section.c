@@ -1,9 +1,10 @@
-/* Sections that kernel functions open and close: RCU, and code that is not preempted.
+/* Sections that kernel functions open and close: RCU, and code that is not preempted or not interrupted.
  *
  *   bpf_rcu_read_lock … unlock          one at a time; pointers that only the section keeps alive are untrusted after it
  *   bpf_preempt_disable … enable        counted
+ *   bpf_local_irq_save … restore        nested; each word restores what it saved (irq.c)
  *
- * In neither may anything sleep, and a program that ends, or leaves by a tail call, must have closed both. A program that
+ * In none may anything sleep, and a program that ends, or leaves by a tail call, must have closed all. A program that
  * cannot sleep, or that holds a lock, counts as being inside RCU all the time. */
 #include "verify/kfunc.h"
 
@@ -52,6 +53,12 @@ static int step_preempt(struct verifier *v, const struct kfunc *f) {
 	return 0;
 }
 
+static int check_irq(struct verifier *v, const struct kfunc *f) {
+	if (!v->cur->active_irq || !(f->flags & KFUNC_SLEEPABLE))
+		return 0;
+	return refuse_text(v, SLEEP_IRQ, -EACCES, "kernel func %s is sleepable within IRQ-disabled region", f->name);
+}
+
 /* What the call does to sections, and what they forbid. */
 int step_section(struct verifier *v, const struct kfunc *f) {
 	int err;
@@ -59,6 +66,8 @@ int step_section(struct verifier *v, const struct kfunc *f) {
 	err = step_rcu(v, f);
 	if (!err)
 		err = step_preempt(v, f);
+	if (!err)
+		err = check_irq(v, f);
 	if (!err && f->flags & KFUNC_RCU_PROTECTED && !in_rcu_section(v))
 		err = refuse(v, RCU_NEEDED, -EACCES, f->name);
 	if (!err)
@@ -68,20 +77,26 @@ int step_section(struct verifier *v, const struct kfunc *f) {
 
 /* A helper that may sleep. */
 int check_helper_section(struct verifier *v, const char *name, u32 id) {
-	if (likely(!v->cur->active_rcu && !v->cur->active_preempt))
+	const struct state *s = v->cur;
+	if (likely(!s->active_rcu && !s->active_preempt && !s->active_irq))
 		return 0;
 	say(v, "name", "%s", name);
-	if (v->cur->active_rcu)
+	if (s->active_rcu)
 		return refuse(v, SLEEP_RCU, -EINVAL, name, id);
-	return refuse(v, SLEEP_PREEMPT, -EINVAL, name, id);
+	if (s->active_preempt)
+		return refuse(v, SLEEP_PREEMPT, -EINVAL, name, id);
+	return refuse(v, SLEEP_IRQ, -EINVAL, name, id);
 }
 
 /* At what does not come back. */
 int check_sections_closed(struct verifier *v, const char *what) {
-	if (likely(!v->cur->active_rcu && !v->cur->active_preempt))
+	const struct state *s = v->cur;
+	if (likely(!s->active_rcu && !s->active_preempt && !s->active_irq))
 		return 0;
 	say(v, "name", "%s", what);
-	if (v->cur->active_rcu)
+	if (s->active_irq)
+		return refuse(v, IRQ_OPEN, -EINVAL, what);
+	if (s->active_rcu)
 		return refuse(v, RCU_OPEN, -EINVAL, what);
 	return refuse(v, PREEMPT_OPEN, -EINVAL, what);
 }

@@ -107,13 +107,13 @@ bool frame_grow(struct state_pool *p, struct frame *f, u32 slots) {
 	return true;
 }
 
-/* Copies slots; the register of a slot that is no spill means nothing and is not copied, except for what iterators and
- * dynptrs keep there. */
+/* Copies slots; the register of a slot that is no spill means nothing and is not copied, except for what iterators,
+ * dynptrs and interrupt flags keep there. */
 static void copy_slots(struct slot *to, const struct slot *from, u32 n) {
 	for (u32 i = 0; i < n; i++) {
 		u8 kind = from[i].kind[7];
 		__builtin_memcpy(to[i].kind, from[i].kind, sizeof to[i].kind);
-		if (kind == STACK_SPILL || kind == STACK_DYNPTR || kind == STACK_ITER)
+		if (kind == STACK_SPILL || kind == STACK_DYNPTR || kind == STACK_ITER || kind == STACK_IRQ)
 			to[i].reg = from[i].reg;
 	}
 }

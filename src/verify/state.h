@@ -19,7 +19,7 @@
 
 enum { MAX_FRAMES = 8, STACK_BYTES = 512, STACK_SLOTS = STACK_BYTES / 8 };
 
-enum slot_kind { STACK_INVALID, STACK_SPILL, STACK_MISC, STACK_ZERO, STACK_DYNPTR, STACK_ITER };
+enum slot_kind { STACK_INVALID, STACK_SPILL, STACK_MISC, STACK_ZERO, STACK_DYNPTR, STACK_ITER, STACK_IRQ };
 struct slot {
 	u8 kind[8];
 	struct reg reg;
@@ -47,7 +47,7 @@ struct frame {
 	struct slot *slots;
 };
 
-enum ref_kind { REF_PTR, REF_LOCK };
+enum ref_kind { REF_PTR, REF_LOCK, REF_IRQ };
 struct ref {
 	u32 kind, id, insn;
 	u32 map_uid;       /* REF_LOCK: which inner map */
@@ -75,6 +75,7 @@ struct state {
 	u32 first_insn, last_insn;
 	u32 depth, callback_unroll_depth, may_goto_depth;
 	u32 active_locks, active_preempt, active_rcu;
+	u32 active_irq; /* id of the reference of the last flag saved, 0: interrupts are as they were */
 	bool in_sleepable;
 	bool speculative; /* only the processor goes here (speculation.c) */
 	bool cleaned;
@@ -119,7 +120,7 @@ static inline bool slot_is_spill(const struct slot *slot) {
 }
 /* Does something lie here that only its own helpers may read? */
 static inline bool slot_is_object(const struct slot *slot) {
-	return slot->kind[7] == STACK_DYNPTR || slot->kind[7] == STACK_ITER;
+	return slot->kind[7] == STACK_DYNPTR || slot->kind[7] == STACK_ITER || slot->kind[7] == STACK_IRQ;
 }
 static inline bool slot_is_spilled_scalar(const struct slot *slot) {
 	return slot->kind[7] == STACK_SPILL && slot->reg.type == SCALAR_VALUE;

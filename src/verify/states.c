@@ -381,6 +381,8 @@ static bool slot_safe(struct verifier *v, const struct slot *old, const struct s
 		       ids_match(v, old->reg.ref, cur->reg.ref);
 	case STACK_ITER:
 		return iter_slots_equal(&old->reg, &cur->reg) && ids_match(v, old->reg.ref, cur->reg.ref);
+	case STACK_IRQ:
+		return old->reg.irq_by_lock == cur->reg.irq_by_lock && ids_match(v, old->reg.ref, cur->reg.ref);
 	}
 	return true;
 }
@@ -416,7 +418,8 @@ static bool frames_equal(struct verifier *v, const struct frame *old, const stru
 
 static bool refs_equal(struct verifier *v, const struct state *old, const struct state *cur) {
 	if (old->refs_n != cur->refs_n || old->active_locks != cur->active_locks ||
-	    old->active_preempt != cur->active_preempt || old->active_rcu != cur->active_rcu)
+	    old->active_preempt != cur->active_preempt || old->active_rcu != cur->active_rcu ||
+	    !ids_match(v, old->active_irq, cur->active_irq))
 		return false;
 	for (u32 i = 0; i < old->refs_n; i++) {
 		const struct ref *a = &old->refs[i], *b = &cur->refs[i];

@@ -48,7 +48,7 @@ static int step_global_call(struct verifier *v, u32 subprog) {
 	if (v->cur->active_locks)
 		return refuse_text(v, LOCK_CALL, -EINVAL,
 		                   "global function calls are not allowed while holding a lock,\nuse static function instead");
-	if (sub->might_sleep && (v->cur->active_rcu || v->cur->active_preempt || !v->cur->in_sleepable))
+	if (sub->might_sleep && (v->cur->active_rcu || v->cur->active_preempt || v->cur->active_irq || !v->cur->in_sleepable))
 		return refuse_text(v, MIGHT_SLEEP, -EINVAL,
 		                   "global functions that may sleep are not allowed in non-sleepable context,\n"
 		                   "i.e., in a RCU/IRQ/preempt-disabled section, or in\na non-sleepable BPF program context");

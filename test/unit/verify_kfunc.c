@@ -8,7 +8,7 @@
 enum function {
 	ITER_NEW = 1, ITER_NEXT, ITER_DESTROY, TASK_NEW, TASK_NEXT, TASK_DESTROY, FROM_PID, ACQUIRE, RELEASE, RCU_LOCK,
 	RCU_UNLOCK, PREEMPT_OFF, PREEMPT_ON, RDONLY_CAST, CREATE, KEY_LOOKUP, STRLEN, OBJ_NEW, UNKNOWN, PLAIN, FROM_SKB, CLONE,
-	SIZE, SLICE, SLICE_RDWR, DYNPTR_COPY, FUNCTIONS
+	SIZE, SLICE, SLICE_RDWR, DYNPTR_COPY, IRQ_SAVE, IRQ_RESTORE, FUNCTIONS
 };
 enum type { VOID, INT, P_VOID, P_INT, P_NUM, P_TASK_ITER, P_TASK, P_MASK, P_KEY, P_SKB, P_DYNPTR, TYPES };
 
@@ -47,6 +47,8 @@ static const struct {
     [SIZE] = {"bpf_dynptr_size", INT, 1, {{P_DYNPTR, "p"}}},
     [SLICE] = {"bpf_dynptr_slice", P_VOID, 4, {{P_DYNPTR, "p"}, {INT, "offset"}, {P_VOID, "b__opt"}, {INT, "b__szk"}}},
     [SLICE_RDWR] = {"bpf_dynptr_slice_rdwr", P_VOID, 4, {{P_DYNPTR, "p"}, {INT, "offset"}, {P_VOID, "b__opt"}, {INT, "b__szk"}}},
+    [IRQ_SAVE] = {"bpf_local_irq_save", VOID, 1, {{P_INT, "flags__irq_flag"}}},
+    [IRQ_RESTORE] = {"bpf_local_irq_restore", VOID, 1, {{P_INT, "flags__irq_flag"}}},
     [DYNPTR_COPY] = {"bpf_dynptr_copy", INT, 5,
                      {{P_DYNPTR, "dst_ptr"}, {INT, "dst_off"}, {P_DYNPTR, "src_ptr"}, {INT, "src_off"}, {INT, "size"}}},
 };
@@ -114,6 +116,8 @@ static void make_kernel(void) {
 #define DESTROY STACK(1, -8), KF(ITER_DESTROY)
 #define FROM(o) MOV(2, 0), STACK(3, o), KF(FROM_SKB) /* the packet's dynptr */
 #define CUT(f, buffer, size) STACK(1, -16), MOV(2, 0), buffer, MOV(4, size), KF(f)
+#define SAVE(o) STACK(1, o), KF(IRQ_SAVE)
+#define RESTORE(o) STACK(1, o), KF(IRQ_RESTORE)
 #define EITHER(a, b) HELPER(BPF_FUNC_get_prandom_u32), IF_OVER(0, 10, 2), MOV(7, a), GOTO(1), MOV(7, b)
 
 static const struct {
@@ -178,6 +182,19 @@ static const struct {
     {{STACK(1, -16), MOV(2, 0), MOV(3, 1), KF(TASK_NEW), OUT}, "expected uninitialized iter_task as arg #0"},
     {{MOV(1, 1), MOV(2, 0), MOV(3, 1), KF(ITER_NEW), OUT}, "arg#0 expected pointer to an iterator on stack"},
     {{NEW, NEXT, COPY(6, 0), DESTROY, IF_ZERO(6, 1), LOAD(BPF_W, 0, 6, 0), OUT}, "R6 invalid mem access 'scalar'"},
+    /* interrupts */
+    {{SAVE(-8), SAVE(-16), RESTORE(-16), RESTORE(-8), OUT}, NULL},
+    {{SAVE(-8), SAVE(-16), RESTORE(-8), OUT}, "cannot restore irq state out of order, expected id=2 acquired at insn_idx=5"},
+    {{SAVE(-8), OUT}, "BPF_EXIT instruction in main prog cannot be used inside bpf_local_irq_save-ed region"},
+    {{SAVE(-8), SAVE(-8), OUT}, "expected uninitialized irq flag as arg#0"},
+    {{SAVE(-4), OUT}, "expected uninitialized irq flag as arg#0"},
+    {{STORE_IMM(-8, 0), RESTORE(-8), OUT}, "expected an initialized irq flag as arg#0"},
+    {{SAVE(-8), RESTORE(-8), RESTORE(-8), OUT}, "expected an initialized irq flag as arg#0"},
+    {{SAVE(-8), STORE_IMM(-8, 0), RESTORE(-8), OUT}, "expected an initialized irq flag as arg#0"},
+    {{SAVE(-8), LOAD(BPF_DW, 0, 10, -8), OUT}, "invalid read from stack off -8+0 size 8"},
+    {{MOV(1, 1), KF(IRQ_SAVE), OUT}, "arg#0 doesn't point to an irq flag on stack"},
+    {{SAVE(-8), MOV(1, 0), MOV(2, 0), KF(KEY_LOOKUP), OUT},
+     "kernel func bpf_lookup_user_key is sleepable within IRQ-disabled region", BPF_PROG_TYPE_SYSCALL},
     /* dynptrs */
     {{FROM(-16), CUT(SLICE, MOV(3, 0), 8), IF_ZERO(0, 1), LOAD(BPF_DW, 1, 0, 0), OUT}, NULL},
     {{FROM(-16), CUT(SLICE, STACK(3, -24), 8), IF_ZERO(0, 1), LOAD(BPF_DW, 1, 0, 0), OUT}, NULL},
