@@ -190,6 +190,8 @@ struct btf_fields {
 	u32 kinds; /* 1 << kind of each */
 	struct btf_field list[BTF_FIELDS_MAX];
 };
+/* Where the field of that name is, which a value has once; -1: nowhere. */
+s32 btf_field_off(const struct btf_fields *fields, const char *name);
 int btf_find_fields(const struct btf *btf, u32 value_id, struct btf_fields *out, const char **why);
 /* The same of a structure that programs may allocate; n is 0 for one without special members. */
 int btf_object_fields(const struct btf *btf, u32 struct_id, struct btf_fields *out, const char **why);

@@ -250,6 +250,13 @@ static int find_in_struct(struct search *s, u32 id, u64 off, u32 depth) {
 	return 0;
 }
 
+s32 btf_field_off(const struct btf_fields *fields, const char *name) {
+	for (u32 i = 0; i < fields->n; i++)
+		if (!strcmp(fields->list[i].name, name))
+			return (s32)fields->list[i].off;
+	return -1;
+}
+
 static int find_in_section(struct search *s, const struct btf_type *t) {
 	int err = 0;
 	for (u32 i = 0; i < btf_vlen(t) && !err; i++) {

@@ -292,29 +292,36 @@ static int check_lock(struct verifier *v, u32 regno, bool lock) {
 	return 0;
 }
 
-static int check_timer(struct verifier *v, u32 regno, struct helper_call *call) {
+/* A pointer to the field of that name in a map's value. */
+int check_map_field(struct verifier *v, u32 regno, const char *field) {
 	const struct reg *r = &cur_regs(v)[regno];
 	const struct map_facts *map = r->map->facts;
+	s32 want = btf_field_off(&map->fields, field);
 	s64 at = (s64)r->s.var.value + r->off;
 	ASSERT(r->type == PTR_TO_MAP_VALUE);
 	say_reg(v, regno);
 	say(v, "name", "%.16s", map->name);
-	say(v, "type", "bpf_timer");
+	say(v, "type", "%s", field);
 	say(v, "off", "%lld", (long long)at);
-	say(v, "expected", "%d", map->fields.timer);
+	say(v, "expected", "%d", want);
 	if (!scalar_is_const(&r->s))
-		return refuse_text(v, FIELD_PLACE, -EINVAL,
-		                   "R%d doesn't have constant offset. bpf_timer has to be at the constant offset", regno);
+		return refuse_text(v, FIELD_PLACE, -EINVAL, "R%d doesn't have constant offset. %s has to be at the constant offset",
+		                   regno, field);
 	if (!map->btf)
-		return refuse(v, FIELD_NO_BTF, -EINVAL, map->name, "bpf_timer");
-	if (map->fields.timer < 0)
-		return refuse(v, FIELD_NONE, -EINVAL, map->name, "bpf_timer");
-	if (at != map->fields.timer)
-		return refuse(v, FIELD_PLACE, -EINVAL, (long long)at, "bpf_timer", map->fields.timer);
+		return refuse(v, FIELD_NO_BTF, -EINVAL, map->name, field);
+	if (want < 0)
+		return refuse(v, FIELD_NONE, -EINVAL, map->name, field);
+	if (at != want)
+		return refuse(v, FIELD_PLACE, -EINVAL, (long long)at, field, want);
 	v->values_n = 0;
+	return 0;
+}
+
+static int check_timer(struct verifier *v, u32 regno, struct helper_call *call) {
+	const struct reg *r = &cur_regs(v)[regno];
 	call->map = r->map;
 	call->map_uid = r->map_uid;
-	return 0;
+	return check_map_field(v, regno, "bpf_timer");
 }
 
 int check_const_str(struct verifier *v, u32 regno, const struct helper_call *call) {

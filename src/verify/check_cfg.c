@@ -201,6 +201,8 @@ static void mark_kfunc_call(struct verifier *v, u32 t) {
 		sub->changes_pkt_data = true;
 	if (flags & KFUNC_SLEEPABLE)
 		sub->might_sleep = true;
+	if (kfunc_calls_later(v, t))
+		mark(v, t, AUX_PRUNE);
 	if (kfunc_throws_at(v, t))
 		sub->might_throw = true;
 }

@@ -465,6 +465,14 @@ struct helper_call {
 	u32 ret_btf_id;
 	bool percpu_object;   /* it was read out of a map */
 };
+/* A callback that runs later, for the element of a map. */
+struct async_callback {
+	u32 subprog;
+	const struct map_ref *map;
+	u32 map_uid;
+	bool sleepable;
+	struct return_range range;
+};
 int check_helper_args(struct verifier *v, struct helper_call *call);
 /* Does the register hold what an argument of that kind wants? want: name of the structure, NULL none. */
 int check_arg_type(struct verifier *v, u32 regno, u32 arg, const char *want, const struct helper_call *call);
@@ -473,11 +481,12 @@ int check_arg_offset(struct verifier *v, u32 regno, u32 arg);
 int set_helper_result(struct verifier *v, struct helper_call *call);
 int check_helper_mem(struct verifier *v, u32 regno, s32 size, bool write, bool zero_ok, struct helper_call *call);
 int check_mem_size_pair(struct verifier *v, u32 size_reg, bool write, bool zero_ok, struct helper_call *call);
+int check_map_field(struct verifier *v, u32 regno, const char *field);
 int check_const_str(struct verifier *v, u32 regno, const struct helper_call *call);
 int check_mem_arg(struct verifier *v, u32 regno, u32 size);
 int step_local_call(struct verifier *v, const struct bpf_insn *insn);
 int push_callback(struct verifier *v, const struct helper_call *call);
-int push_async_callback(struct verifier *v, const struct helper_call *call);
+int push_async_callback(struct verifier *v, const struct async_callback *call);
 int leave_subprog(struct verifier *v);
 int leave_early(struct verifier *v, bool zero);
 int check_references(struct verifier *v, const char *what);
@@ -494,6 +503,7 @@ void mark_known_not_null(struct verifier *v, struct reg *r);
 int kfunc_find(struct verifier *v, u32 at);
 const struct kfunc *kfunc_at(const struct verifier *v, u32 at);
 u32 kfunc_flags_at(const struct verifier *v, u32 at); /* enum abi_kfunc_flag, 0 for what cannot be called */
+bool kfunc_calls_later(const struct verifier *v, u32 at); /* a callback */
 bool kfunc_throws_at(const struct verifier *v, u32 at);
 u32 kfunc_args_n(const struct verifier *v, u32 at);
 bool kfunc_calls_back(const struct verifier *v, u32 at); /* a function of the program's, during the call */

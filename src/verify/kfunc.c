@@ -32,7 +32,9 @@ static enum kfunc_special special_of(const char *name) {
 	    {"bpf_dynptr_from_xdp", KF_DYNPTR_FROM_XDP},   {"bpf_dynptr_clone", KF_DYNPTR_CLONE},
 	    {"bpf_dynptr_slice", KF_DYNPTR_SLICE},         {"bpf_dynptr_slice_rdwr", KF_DYNPTR_SLICE_RDWR},
 	    {"bpf_throw", KF_THROW},                       {"bpf_local_irq_save", KF_IRQ_SAVE},
-	    {"bpf_local_irq_restore", KF_IRQ_RESTORE},
+	    {"bpf_local_irq_restore", KF_IRQ_RESTORE},     {"bpf_wq_set_callback_impl", KF_WQ_SET_CALLBACK},
+	    {"bpf_task_work_schedule_signal_impl", KF_TASK_WORK},
+	    {"bpf_task_work_schedule_resume_impl", KF_TASK_WORK},
 	    {"bpf_obj_new_impl", KF_OBJ_NEW},              {"bpf_percpu_obj_new_impl", KF_PERCPU_OBJ_NEW},
 	    {"bpf_obj_drop_impl", KF_OBJ_DROP},            {"bpf_percpu_obj_drop_impl", KF_PERCPU_OBJ_DROP},
 	    {"bpf_list_push_front_impl", KF_LIST_PUSH},    {"bpf_list_push_back_impl", KF_LIST_PUSH},
@@ -139,6 +141,11 @@ const struct kfunc *kfunc_at(const struct verifier *v, u32 at) {
 u32 kfunc_flags_at(const struct verifier *v, u32 at) {
 	const struct kfunc *f = kfunc_at(v, at);
 	return f && f->allowed ? f->flags : 0;
+}
+
+bool kfunc_calls_later(const struct verifier *v, u32 at) {
+	const struct kfunc *f = kfunc_at(v, at);
+	return f && (f->special == KF_WQ_SET_CALLBACK || f->special == KF_TASK_WORK);
 }
 
 bool kfunc_throws_at(const struct verifier *v, u32 at) {
@@ -343,14 +350,28 @@ static int release_argument(struct verifier *v, const struct kfunc_call *call) {
 	                   call->f->name, call->f->id);
 }
 
-/* A run of less(a, b), as long as the tree's lock is held. */
-static int push_node_callback(struct verifier *v, const struct kfunc_call *call) {
-	const struct helper_call helper = {.callback = call->callback, .kptr_btf = call->root_btf, .kptr = &call->root};
-	int err = push_callback(v, &helper);
+static int check_callback(struct verifier *v, const struct kfunc_call *call, int err) {
 	if (!err)
 		return 0;
 	say(v, "name", "%s", call->f->name);
 	return refuse_text(v, KFUNC_ARG, err, "kfunc %s#%d failed callback verification", call->f->name, call->f->id);
+}
+
+/* A run of less(a, b), as long as the tree's lock is held. */
+static int push_node_callback(struct verifier *v, const struct kfunc_call *call) {
+	const struct helper_call helper = {.callback = call->callback, .kptr_btf = call->root_btf, .kptr = &call->root};
+	return check_callback(v, call, push_callback(v, &helper));
+}
+
+/* Work that is done later, by somebody who may sleep. What a workqueue's callback returns is looked at, as a timer's is. */
+static int push_work(struct verifier *v, const struct kfunc_call *call) {
+	struct async_callback work = {
+	    .subprog = (u32)call->callback, .map = call->map, .map_uid = call->map_uid, .sleepable = true};
+	if (!call->map || !call->callback)
+		return refuse_not_yet(v, call->f->name);
+	if (call->f->special == KF_TASK_WORK)
+		work.range = (struct return_range){INT32_MIN, INT32_MAX, false};
+	return check_callback(v, call, push_async_callback(v, &work));
 }
 
 int step_kfunc_call(struct verifier *v) {
@@ -372,6 +393,8 @@ int step_kfunc_call(struct verifier *v) {
 		return step_throw(v);
 	if (f->special == KF_RB_ADD)
 		err = push_node_callback(v, &call);
+	if (f->special == KF_WQ_SET_CALLBACK || f->special == KF_TASK_WORK)
+		err = push_work(v, &call);
 	if (!err)
 		err = step_section(v, f);
 	if (!err)

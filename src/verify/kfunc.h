@@ -14,7 +14,7 @@ enum kfunc_special {
 	KF_PLAIN, KF_RCU_READ_LOCK, KF_RCU_READ_UNLOCK, KF_PREEMPT_DISABLE, KF_PREEMPT_ENABLE, KF_CAST_TO_KERN_CTX,
 	KF_RDONLY_CAST, KF_CSS_TASK_NEW, KF_SESSION_COOKIE, KF_GET_KMEM_CACHE, KF_TRAP, KF_DYNPTR_FROM_SKB,
 	KF_DYNPTR_FROM_XDP, KF_DYNPTR_FROM_SKB_META, KF_DYNPTR_CLONE, KF_DYNPTR_SLICE, KF_DYNPTR_SLICE_RDWR,
-	KF_THROW, KF_IRQ_SAVE, KF_IRQ_RESTORE,
+	KF_WQ_SET_CALLBACK, KF_TASK_WORK, KF_THROW, KF_IRQ_SAVE, KF_IRQ_RESTORE,
 	KF_RES_LOCK, KF_RES_LOCK_IRQ, KF_RES_UNLOCK, KF_RES_UNLOCK_IRQ,
 	KF_OBJ_NEW, KF_PERCPU_OBJ_NEW, KF_OBJ_DROP, KF_PERCPU_OBJ_DROP, KF_REFCOUNT_ACQUIRE,
 	KF_LIST_PUSH, KF_LIST_POP, KF_LIST_PEEK, KF_RB_ADD, KF_RB_REMOVE, KF_RB_PEEK,
@@ -48,13 +48,15 @@ struct kfunc_call {
 	struct { /* the last one in use among the arguments; id 0: none */
 		u32 type, id, ref;
 	} dynptr;
+	const struct map_ref *map; /* among the arguments, or of the value to which one points; NULL: none */
+	u32 map_uid;
 	bool packet_dynptr;   /* one of them is the packet */
 	const struct btf *root_btf; /* graph.c: of the root among the arguments, NULL: none */
 	struct btf_field root;
 	const struct btf *object_btf; /* type of the object that is passed */
 	u32 object_id;
 	bool owned;           /* the reference that is counted once more is the program's own */
-	s32 callback;         /* subprogram */
+	s32 callback;         /* subprogram among the arguments, 0 none */
 };
 
 int check_kfunc_args(struct verifier *v, struct kfunc_call *call);

@@ -9,6 +9,8 @@
  *   name__map                     a map, or the kernel's object for one
  *   objects of the program's, roots and nodes of lists and trees (graph.c)
  *   name__irq_flag                a word on the stack (irq.c)
+ *   pointer to struct bpf_wq, bpf_task_work   the field of that name in a map's value
+ *   pointer to a function         a callback
  *   pointer to a struct, and the register points to a kernel object: of the same type, or of one that begins with it
  *   other pointers                memory of the type's size, or of the size in the next argument (name__sz, name__szk)
  *
@@ -95,8 +97,7 @@ static int check_number(struct verifier *v, u32 i, struct kfunc_call *call) {
 
 enum arg_kind {
 	KIND_CTX, KIND_NULL, KIND_DYNPTR, KIND_MAP, KIND_ITER, KIND_STR, KIND_IRQ, KIND_OBJECT, KIND_MEM, KIND_MEM_SIZE,
-	KIND_GRAPH,
-	KIND_OTHER
+	KIND_GRAPH, KIND_WORK, KIND_CALLBACK, KIND_OTHER
 };
 
 static bool is_struct(const struct verifier *v, const struct btf_type *t, const char *name) {
@@ -105,11 +106,18 @@ static bool is_struct(const struct verifier *v, const struct btf_type *t, const 
 
 /* Structures that stand for something that only their own checks understand. */
 static bool is_other(const struct verifier *v, const struct btf_type *pointee) {
-	static const char *const structs[] = {"bpf_timer", "bpf_wq", "bpf_res_spin_lock", "bpf_task_work"};
+	static const char *const structs[] = {"bpf_timer", "bpf_res_spin_lock"};
 	for (u32 k = 0; k < ARRAY_SIZE(structs); k++)
 		if (is_struct(v, pointee, structs[k]))
 			return true;
-	return btf_kind(pointee) == BTF_KIND_FUNC_PROTO;
+	return false;
+}
+
+/* Work that a field of a map's value stands for. */
+static const char *work_field(const struct verifier *v, const struct btf_type *pointee) {
+	if (is_struct(v, pointee, "bpf_wq"))
+		return "bpf_wq";
+	return is_struct(v, pointee, "bpf_task_work") ? "bpf_task_work" : NULL;
 }
 
 static bool same_context(const char *wanted, const char *name) {
@@ -210,6 +218,10 @@ static int kind_of(struct verifier *v, const struct kfunc *f, u32 i, const struc
 		*kind = KIND_MAP;
 	} else if (has_suffix(v, f, i, "__irq_flag")) {
 		*kind = KIND_IRQ;
+	} else if (work_field(v, pointee)) {
+		*kind = KIND_WORK;
+	} else if (!is_object(r) && btf_kind(pointee) == BTF_KIND_FUNC_PROTO) {
+		*kind = KIND_CALLBACK;
 	} else if (!is_object(r)) {
 		return memory_kind(v, f, i, pointee, kind);
 	} else if (!btf_is_composite(pointee)) {
@@ -385,17 +397,51 @@ static int check_dynptr(struct verifier *v, u32 i, struct kfunc_call *call) {
 
 /* == Maps == */
 
+/* The work's own map, and the one that is passed, must be the same one. */
+static int refuse_other_map(struct verifier *v, u32 i, const struct kfunc_call *call) {
+	u32 uid = cur_regs(v)[i + 1].map_uid;
+	bool task = call->f->special == KF_TASK_WORK;
+	return refuse_text(v, TIMER_MAP, -EINVAL, "%s pointer in R%d map_uid=%d doesn't match map pointer in R%d map_uid=%d",
+	                   task ? "bpf_task_work" : "workqueue", task ? 2 : 1, call->map_uid, task ? 3 : 2, uid);
+}
+
 /* A map that the program knows, or (of map iterators) the kernel's object. What belongs to a map is told apart later. */
 static int check_map(struct verifier *v, u32 i, struct kfunc_call *call) {
-	switch (base_type(cur_regs(v)[i + 1].type)) {
+	const struct reg *r = &cur_regs(v)[i + 1];
+	switch (base_type(r->type)) {
 	case CONST_PTR_TO_MAP:
 	case PTR_TO_MAP_VALUE:
 	case PTR_TO_MAP_KEY:
-	case PTR_TO_BTF_ID:
+		if (call->map && (call->map != r->map || call->map_uid != r->map_uid))
+			return refuse_other_map(v, i, call);
 		return 0;
+	case PTR_TO_BTF_ID:
+		return call->map ? refuse_other_map(v, i, call) : 0;
 	}
 	say_kfunc(v, call->f, i, "it must be a map");
 	return refuse_text(v, KFUNC_ARG, -EINVAL, "pointer in R%d isn't map pointer", i + 1);
+}
+
+static int check_work(struct verifier *v, u32 i, const char *field, struct kfunc_call *call) {
+	const struct reg *r = &cur_regs(v)[i + 1];
+	if (r->type != PTR_TO_MAP_VALUE) {
+		say_kfunc(v, call->f, i, "it must lie in a map's value");
+		return refuse_text(v, KFUNC_ARG, -EINVAL, "arg#%d doesn't point to a map value", i);
+	}
+	ASSERT(!call->map);
+	call->map = r->map;
+	call->map_uid = r->map_uid;
+	return check_map_field(v, i + 1, field);
+}
+
+static int check_callback(struct verifier *v, u32 i, struct kfunc_call *call) {
+	const struct reg *r = &cur_regs(v)[i + 1];
+	if (r->type != PTR_TO_FUNC) {
+		say_kfunc(v, call->f, i, "it must be a function of the program");
+		return refuse_text(v, KFUNC_ARG, -EINVAL, "arg%d expected pointer to func", i);
+	}
+	call->callback = (s32)r->subprog;
+	return 0;
 }
 
 /* == One argument == */
@@ -428,6 +474,10 @@ static int check_kind(struct verifier *v, u32 *i, enum arg_kind kind, u32 pointe
 			return check_const_str(v, regno, &none);
 		say_kfunc(v, call->f, *i, "it must be constant text");
 		return refuse_text(v, KFUNC_ARG, -EINVAL, "arg#%d doesn't point to a const string", *i);
+	case KIND_WORK:
+		return check_work(v, *i, work_field(v, btf_type(kernel(v), pointee_id)), call);
+	case KIND_CALLBACK:
+		return check_callback(v, *i, call);
 	case KIND_IRQ:
 		return check_irq_arg(v, regno, call);
 	case KIND_MAP:

@@ -455,7 +455,8 @@ static int special_call(struct verifier *v, struct helper_call *call) {
 		note_dynptr(v, call);
 		return 0;
 	case BPF_FUNC_timer_set_callback:
-		return push_async_callback(v, call);
+		return push_async_callback(v, &(struct async_callback){
+		                                  .subprog = (u32)call->callback, .map = call->map, .map_uid = call->map_uid});
 	case BPF_FUNC_snprintf:
 		return check_format(v);
 	}

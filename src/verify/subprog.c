@@ -188,8 +188,8 @@ int push_callback(struct verifier *v, const struct helper_call *call) {
 	return 0;
 }
 
-/* The arguments of a timer's callback: the map, and key and value of the element in which the timer lies. */
-static void set_timer_callback_args(struct frame *callee, const struct helper_call *call) {
+/* The map, and key and value of the element. */
+static void set_async_callback_args(struct frame *callee, const struct async_callback *call) {
 	static const u32 types[] = {CONST_PTR_TO_MAP, PTR_TO_MAP_KEY, PTR_TO_MAP_VALUE};
 	for (u32 i = 0; i < ARRAY_SIZE(types); i++) {
 		struct reg *r = &callee->regs[BPF_REG_1 + i];
@@ -197,28 +197,28 @@ static void set_timer_callback_args(struct frame *callee, const struct helper_ca
 		r->map = call->map;
 		r->map_uid = call->map_uid;
 	}
-	callee->callback_return = (struct return_range){.min = 0, .max = 0};
+	callee->callback_return = call->range;
 }
 
 /* Queues a run of a callback that comes later: nothing of this state holds then. */
-int push_async_callback(struct verifier *v, const struct helper_call *call) {
-	u32 subprog = (u32)call->callback;
-	struct subprog *sub = &v->subprogs[subprog];
+int push_async_callback(struct verifier *v, const struct async_callback *call) {
+	struct subprog *sub = &v->subprogs[call->subprog];
 	struct state *s;
 	struct frame *f;
 	int err;
-	ASSERT(call->callback > 0 && call->helper->id == BPF_FUNC_timer_set_callback);
+	ASSERT(call->subprog && call->map);
 	sub->is_callback = sub->is_async_callback = true;
 	err = push_pending_fresh(v, sub->start, (s32)v->at, &s);
 	if (err)
 		return err;
 	f = s->frames[0];
+	s->in_sleepable = call->sleepable;
 	f->callsite = -1;
-	f->subprog = subprog;
+	f->subprog = call->subprog;
 	f->in_async_callback = true;
 	f->async_entry = cur_frame(v)->async_entry + 1;
 	reg_set_pointer(&f->regs[BPF_REG_FP], PTR_TO_STACK);
-	set_timer_callback_args(f, call);
+	set_async_callback_args(f, call);
 	v->log.scratched_regs = ~0u;
 	v->log.scratched_slots = ~(u64)0;
 	return stack_instance_of(v, s, 0);
