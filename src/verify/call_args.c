@@ -238,59 +238,7 @@ int check_mem_size_pair(struct verifier *v, u32 size_reg, bool write, bool zero_
 	return err ? err : mark_precise(v, (s32)size_reg);
 }
 
-/* == Locks, strings == */
-
-/* Where a lock is: the map, or for an object the types it is of; and which one of many by the pointer's id. */
-static struct ref lock_of(const struct verifier *v, const struct reg *r) {
-	bool value = r->type == PTR_TO_MAP_VALUE;
-	return (struct ref){.kind = REF_LOCK, .id = r->id, .insn = v->at, .map_uid = value ? r->map_uid : 0,
-	                    .place = value ? (const void *)r->map->facts : (const void *)r->btf};
-}
-
-static void drop_lock(struct state *s) {
-	u32 i = 0;
-	while (s->refs[i].kind != REF_LOCK)
-		i++;
-	ASSERT(i < s->refs_n && s->active_locks == 1);
-	state_remove_ref(s, i);
-	s->active_locks--;
-}
-
-static int check_lock(struct verifier *v, u32 regno, bool lock) {
-	const struct reg *r = &cur_regs(v)[regno];
-	const struct map_facts *map = r->type == PTR_TO_MAP_VALUE ? r->map->facts : NULL;
-	const struct btf_fields *fields = fields_of(v, r);
-	struct state *s = v->cur;
-	s64 at = (s64)r->s.var.value + r->off;
-	ASSERT(s->active_locks <= 1 && fields);
-	say_reg(v, regno);
-	say(v, "name", "%.16s", map ? map->name : "kptr");
-	if (!scalar_is_const(&r->s))
-		return refuse(v, LOCK_OFFSET, -EINVAL, regno);
-	if (map && !map->btf)
-		return refuse(v, LOCK_NO_BTF, -EINVAL, map->name);
-	if (fields->spin_lock < 0)
-		return refuse_text(v, LOCK_NONE, -EINVAL, "%s '%.16s' has no valid bpf_spin_lock", map ? "map" : "local",
-		                   map ? map->name : "kptr");
-	say(v, "expected", "%d", fields->spin_lock);
-	if (at != fields->spin_lock)
-		return refuse(v, LOCK_WRONG_PLACE, -EINVAL, (long long)at, fields->spin_lock);
-	if (lock) {
-		if (s->active_locks)
-			return refuse(v, LOCK_TWICE, -EINVAL);
-		v->values_n = 0;
-		s->active_locks++;
-		return state_add_ref(&v->pool, s, lock_of(v, r)) ? 0 : -ENOMEM;
-	}
-	if (!s->active_locks)
-		return refuse(v, UNLOCK_WITHOUT_LOCK, -EINVAL);
-	if (!is_lock_held(v, r))
-		return refuse(v, UNLOCK_OTHER, -EINVAL);
-	drop_lock(s);
-	forget_borrowed(v);
-	v->values_n = 0;
-	return 0;
-}
+/* == Fields of map values, strings == */
 
 /* A pointer to the field of that name in a map's value. */
 int check_map_field(struct verifier *v, u32 regno, const char *field) {
@@ -431,7 +379,7 @@ static int check_kind(struct verifier *v, u32 i, u32 arg, struct helper_call *ca
 			return refuse_not_yet(v, "a lock as argument");
 		if (in_tree_callback(v))
 			return refuse_text(v, LOCK_CALL, -EACCES, "can't spin_{lock,unlock} in rbtree cb");
-		return check_lock(v, regno, h->id == BPF_FUNC_spin_lock);
+		return check_lock(v, regno, REF_LOCK, h->id == BPF_FUNC_spin_lock);
 	case ARG_PTR_TO_FUNC:
 		call->callback = (s32)r->subprog;
 		return 0;

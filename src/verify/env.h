@@ -10,7 +10,7 @@
  *   step_*.c       one instruction on one state
  *   mem.c stack.c btf_access.c ctx_access.c ctx_args.c   what memory it may touch;   dynptr.c kptr.c   what is kept in it
  *   object.c       objects that the program allocates
- *   kfunc*.c section.c iter.c graph.c   calls of kernel functions
+ *   kfunc*.c section.c irq.c lock.c iter.c graph.c   calls of kernel functions, and what they hold
  *   speculation.c  paths that only the processor takes, for loaders that may not see addresses
  *   states.c       checkpoints, pruning, loops;   backtrack.c   which scalars had to be exact
  *   fastcall.c     frames without the registers that are saved around inlined calls
@@ -481,6 +481,7 @@ int check_arg_offset(struct verifier *v, u32 regno, u32 arg);
 int set_helper_result(struct verifier *v, struct helper_call *call);
 int check_helper_mem(struct verifier *v, u32 regno, s32 size, bool write, bool zero_ok, struct helper_call *call);
 int check_mem_size_pair(struct verifier *v, u32 size_reg, bool write, bool zero_ok, struct helper_call *call);
+int check_lock(struct verifier *v, u32 regno, u32 kind, bool lock);
 int check_map_field(struct verifier *v, u32 regno, const char *field);
 int check_const_str(struct verifier *v, u32 regno, const struct helper_call *call);
 int check_mem_arg(struct verifier *v, u32 regno, u32 size);
@@ -594,6 +595,13 @@ static inline struct frame *frame_of(const struct verifier *v, const struct reg 
 static inline const char *btf_shown_name(const struct btf *btf, u32 id) {
 	const char *name = btf_name_of(btf, id);
 	return *name ? name : "(anon)";
+}
+/* Values with a lock are told apart by the ids of the pointers to them. */
+static inline bool fields_have_lock(const struct btf_fields *fields) {
+	return fields->spin_lock >= 0 || btf_field_off(fields, "bpf_res_spin_lock") >= 0;
+}
+static inline bool map_has_lock(const struct map_facts *map) {
+	return fields_have_lock(&map->fields);
 }
 static inline bool is_callback_call(const struct verifier *v, u32 insn) {
 	return v->aux[insn].flags & AUX_CALLBACK;

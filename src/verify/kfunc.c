@@ -33,6 +33,8 @@ static enum kfunc_special special_of(const char *name) {
 	    {"bpf_dynptr_slice", KF_DYNPTR_SLICE},         {"bpf_dynptr_slice_rdwr", KF_DYNPTR_SLICE_RDWR},
 	    {"bpf_throw", KF_THROW},                       {"bpf_local_irq_save", KF_IRQ_SAVE},
 	    {"bpf_local_irq_restore", KF_IRQ_RESTORE},     {"bpf_wq_set_callback_impl", KF_WQ_SET_CALLBACK},
+	    {"bpf_res_spin_lock", KF_RES_LOCK},            {"bpf_res_spin_lock_irqsave", KF_RES_LOCK_IRQ},
+	    {"bpf_res_spin_unlock", KF_RES_UNLOCK},        {"bpf_res_spin_unlock_irqrestore", KF_RES_UNLOCK_IRQ},
 	    {"bpf_task_work_schedule_signal_impl", KF_TASK_WORK},
 	    {"bpf_task_work_schedule_resume_impl", KF_TASK_WORK},
 	    {"bpf_obj_new_impl", KF_OBJ_NEW},              {"bpf_percpu_obj_new_impl", KF_PERCPU_OBJ_NEW},
@@ -316,6 +318,10 @@ static bool gives_object(const struct kfunc *f) {
 	return f->special == KF_OBJ_NEW || f->special == KF_PERCPU_OBJ_NEW || f->special == KF_REFCOUNT_ACQUIRE;
 }
 
+static bool locks(const struct kfunc *f) {
+	return f->special == KF_RES_LOCK || f->special == KF_RES_LOCK_IRQ;
+}
+
 static int set_result(struct verifier *v, const struct kfunc_call *call) {
 	const struct btf *btf = v->in->kernel_btf;
 	const struct btf_type *t = btf_skip_type(btf, call->f->proto->type);
@@ -328,7 +334,10 @@ static int set_result(struct verifier *v, const struct kfunc_call *call) {
 	}
 	scratch_reg(v, BPF_REG_0);
 	if (kfunc_is_number(t)) {
-		reg_set_unknown(r);
+		if (locks(call->f))
+			reg_set_const(r, 0); /* it has been locked */
+		else
+			reg_set_unknown(r);
 		return 0;
 	}
 	if (btf_kind(t) == BTF_KIND_PTR)
@@ -383,6 +392,8 @@ int step_kfunc_call(struct verifier *v) {
 		return 0;
 	}
 	err = check_allowed(v, f);
+	if (!err && locks(f))
+		err = push_failed_lock(v);
 	if (!err)
 		err = check_kfunc_args(v, &call);
 	if (err)

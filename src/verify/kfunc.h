@@ -2,7 +2,7 @@
  *
  *   kfunc.c        which function a call means, who may call it, what comes back
  *   kfunc_args.c   arguments, by their BTF types and the suffixes of their names
- *   section.c      sections that functions open and close: RCU, no preemption;   irq.c   no interrupts
+ *   section.c      sections that functions open and close: RCU, no preemption;   irq.c   no interrupts;   lock.c
  *   iter.c         iterators on the stack
  *   graph.c        objects that programs allocate, their references, lists and trees */
 #ifndef SKEP_VERIFY_KFUNC_H
@@ -77,6 +77,8 @@ int check_graph_arg(struct verifier *v, u32 i, enum graph_arg kind, struct kfunc
 int step_graph(struct verifier *v, const struct kfunc_call *call);
 /* r0: *done: it is set. */
 int set_graph_result(struct verifier *v, const struct kfunc_call *call, struct reg *r, bool *done);
+int check_res_lock_arg(struct verifier *v, u32 regno, const struct kfunc_call *call);
+int push_failed_lock(struct verifier *v);
 int check_irq_arg(struct verifier *v, u32 regno, const struct kfunc_call *call);
 
 int check_iter_arg(struct verifier *v, u32 regno, struct kfunc_call *call);

@@ -10,6 +10,7 @@
  *   objects of the program's, roots and nodes of lists and trees (graph.c)
  *   name__irq_flag                a word on the stack (irq.c)
  *   pointer to struct bpf_wq, bpf_task_work   the field of that name in a map's value
+ *   pointer to struct bpf_res_spin_lock       the lock in a map's value (lock.c)
  *   pointer to a function         a callback
  *   pointer to a struct, and the register points to a kernel object: of the same type, or of one that begins with it
  *   other pointers                memory of the type's size, or of the size in the next argument (name__sz, name__szk)
@@ -97,20 +98,16 @@ static int check_number(struct verifier *v, u32 i, struct kfunc_call *call) {
 
 enum arg_kind {
 	KIND_CTX, KIND_NULL, KIND_DYNPTR, KIND_MAP, KIND_ITER, KIND_STR, KIND_IRQ, KIND_OBJECT, KIND_MEM, KIND_MEM_SIZE,
-	KIND_GRAPH, KIND_WORK, KIND_CALLBACK, KIND_OTHER
+	KIND_GRAPH, KIND_WORK, KIND_LOCK, KIND_CALLBACK, KIND_OTHER
 };
 
 static bool is_struct(const struct verifier *v, const struct btf_type *t, const char *name) {
 	return btf_is_composite(t) && !strcmp(btf_name(kernel(v), t), name);
 }
 
-/* Structures that stand for something that only their own checks understand. */
+/* What only its own check understands, and no function that has a row takes. */
 static bool is_other(const struct verifier *v, const struct btf_type *pointee) {
-	static const char *const structs[] = {"bpf_timer", "bpf_res_spin_lock"};
-	for (u32 k = 0; k < ARRAY_SIZE(structs); k++)
-		if (is_struct(v, pointee, structs[k]))
-			return true;
-	return false;
+	return is_struct(v, pointee, "bpf_timer") || btf_kind(pointee) == BTF_KIND_FUNC_PROTO;
 }
 
 /* Work that a field of a map's value stands for. */
@@ -220,6 +217,8 @@ static int kind_of(struct verifier *v, const struct kfunc *f, u32 i, const struc
 		*kind = KIND_IRQ;
 	} else if (work_field(v, pointee)) {
 		*kind = KIND_WORK;
+	} else if (is_struct(v, pointee, "bpf_res_spin_lock")) {
+		*kind = KIND_LOCK;
 	} else if (!is_object(r) && btf_kind(pointee) == BTF_KIND_FUNC_PROTO) {
 		*kind = KIND_CALLBACK;
 	} else if (!is_object(r)) {
@@ -476,6 +475,8 @@ static int check_kind(struct verifier *v, u32 *i, enum arg_kind kind, u32 pointe
 		return refuse_text(v, KFUNC_ARG, -EINVAL, "arg#%d doesn't point to a const string", *i);
 	case KIND_WORK:
 		return check_work(v, *i, work_field(v, btf_type(kernel(v), pointee_id)), call);
+	case KIND_LOCK:
+		return check_res_lock_arg(v, regno, call);
 	case KIND_CALLBACK:
 		return check_callback(v, *i, call);
 	case KIND_IRQ:

@@ -65,26 +65,7 @@ int check_object_fields(struct verifier *v, const struct reg *r, s32 off, u32 si
 	return 0;
 }
 
-/* == Locks == */
-
-/* Does it matter which of many values or objects this is? */
-bool may_hold_lock(struct verifier *v, const struct reg *r) {
-	const struct btf_fields *fields = fields_of(v, r);
-	return fields && fields->spin_lock >= 0;
-}
-
-/* The lock beside what the register points to. */
-bool is_lock_held(struct verifier *v, const struct reg *r) {
-	const void *place = is_object(r) ? (const void *)r->btf : (const void *)r->map->facts;
-	u32 uid = is_object(r) ? 0 : r->map_uid;
-	const struct state *s = v->cur;
-	ASSERT(is_object(r) || base_type(r->type) == PTR_TO_MAP_VALUE);
-	for (u32 i = 0; i < s->refs_n; i++)
-		if (s->refs[i].kind == REF_LOCK && s->refs[i].place == place && s->refs[i].id == r->id &&
-		    s->refs[i].map_uid == uid)
-			return true;
-	return false;
-}
+/* == Callbacks of trees == */
 
 /* In the callback of a function that needs a tree's lock, or in what it calls: the caller holds the lock. */
 bool in_tree_callback(const struct verifier *v) {

@@ -36,9 +36,9 @@ int check_map_allowed(struct verifier *v, const struct map_facts *map) {
 	say(v, "type", "%u", map->type);
 	if (map->fields.kinds & (1u << BTF_FIELD_LIST_HEAD | 1u << BTF_FIELD_RB_ROOT) && !(v->type->flags & PROG_TIMER))
 		return refuse_text(v, TRACING_TIMER, -EINVAL, "tracing progs cannot use bpf_{list_head,rb_root} yet");
-	if (map->fields.spin_lock >= 0 && v->in->prog_type == BPF_PROG_TYPE_SOCKET_FILTER)
+	if (map_has_lock(map) && v->in->prog_type == BPF_PROG_TYPE_SOCKET_FILTER)
 		return refuse(v, SOCKET_SPIN_LOCK, -EINVAL);
-	if (map->fields.spin_lock >= 0 && !(v->type->flags & PROG_SPIN_LOCK))
+	if (map_has_lock(map) && !(v->type->flags & PROG_SPIN_LOCK))
 		return refuse(v, TRACING_SPIN_LOCK, -EINVAL);
 	if (map->fields.timer >= 0 && !(v->type->flags & PROG_TIMER))
 		return refuse(v, TRACING_TIMER, -EINVAL);

@@ -184,7 +184,7 @@ bool state_copy(struct state_pool *p, struct state *to, const struct state *from
 }
 
 bool state_add_ref(struct state_pool *p, struct state *s, struct ref ref) {
-	ASSERT(ref.kind == REF_LOCK || ref.id);
+	ASSERT(ref.id || (ref.kind != REF_PTR && ref.kind != REF_IRQ));
 	ASSERT(s->refs_n <= s->refs_room);
 	if (s->refs_n == s->refs_room) {
 		struct ref *to = grow(p, s->refs, &s->refs_room, s->refs_n, s->refs_n + 1, sizeof *to);

@@ -47,11 +47,11 @@ struct frame {
 	struct slot *slots;
 };
 
-enum ref_kind { REF_PTR, REF_LOCK, REF_IRQ };
+enum ref_kind { REF_PTR, REF_LOCK, REF_RES_LOCK, REF_RES_LOCK_IRQ, REF_IRQ };
 struct ref {
 	u32 kind, id, insn;
-	u32 map_uid;       /* REF_LOCK: which inner map */
-	const void *place; /* REF_LOCK: the map (or type) whose lock is held */
+	u32 map_uid;       /* of a lock: which inner map */
+	const void *place; /* of a lock: the map (or type) whose lock is held */
 };
 
 /* One step of the way: the instruction before `insn` on this path was `prev`. linked packs registers that a comparison

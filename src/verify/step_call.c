@@ -197,7 +197,7 @@ int check_references(struct verifier *v, const char *what) {
 	if (any)
 		return refuse_text(v, EXIT_LEAK, -EINVAL, "%s would lead to reference leak", what);
 	for (u32 i = 0; s->active_locks && i < s->refs_n; i++)
-		if (s->refs[i].kind == REF_LOCK)
+		if (s->refs[i].kind != REF_PTR && s->refs[i].kind != REF_IRQ)
 			say_insn(v, s->refs[i].insn);
 	if (s->active_locks)
 		return refuse_text(v, LOCK_AT_EXIT, -EINVAL, "%s cannot be used inside bpf_spin_lock-ed region", what);
@@ -280,7 +280,7 @@ static int set_result_type(struct verifier *v, const struct helper_call *call, s
 		reg_set_pointer(r, PTR_TO_MAP_VALUE | flags);
 		r->map = call->map;
 		r->map_uid = call->map_uid;
-		if (!(flags & PTR_MAYBE_NULL) && call->map->facts->fields.spin_lock >= 0)
+		if (!(flags & PTR_MAYBE_NULL) && map_has_lock(call->map->facts))
 			r->id = ++v->id_gen;
 		return 0;
 	case RET_PTR_TO_SOCKET:

@@ -112,7 +112,7 @@ static int set_map_callback_args(struct verifier *v, const struct frame *caller,
 	reg_set_pointer(&callee->regs[BPF_REG_3], PTR_TO_MAP_VALUE);
 	callee->regs[BPF_REG_3].map = call->map;
 	callee->regs[BPF_REG_3].map_uid = call->map_uid;
-	if (call->map->facts->fields.spin_lock >= 0) /* another value each time */
+	if (map_has_lock(call->map->facts)) /* another value each time */
 		callee->regs[BPF_REG_3].id = ++v->id_gen;
 	callee->regs[BPF_REG_4] = caller->regs[BPF_REG_3];
 	return 0;
