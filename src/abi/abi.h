@@ -355,6 +355,20 @@ struct abi_target {
 };
 const struct abi_target *abi_target(enum abi_target_kind kind, const char *name); /* NULL: nothing special */
 
+/* == Structures whose functions programs can be == */
+
+struct abi_struct_ops {
+	const char *name;
+	const char *unsupported, *sleepable, *no_sockopt; /* members, separated by blanks */
+	bool helpers;
+	const char *given, *taken;     /* types of an argument: as declared, and as it is */
+	const char *writable, *refusal;
+	struct {
+		const char *type, *member; /* «*» behind it: in parts, too */
+	} written[10];
+};
+const struct abi_struct_ops *abi_struct_ops(const char *name); /* NULL: not understood */
+
 /* == System calls of x86-64 == */
 
 struct abi_syscall {

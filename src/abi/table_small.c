@@ -75,6 +75,17 @@ const struct abi_target *abi_target(enum abi_target_kind kind, const char *name)
 	return NULL;
 }
 
+static const struct abi_struct_ops struct_ops[] = {
+#define STRUCT_OPS(NAME, ...) {.name = #NAME, __VA_ARGS__},
+#include "abi/struct_ops.def"
+};
+const struct abi_struct_ops *abi_struct_ops(const char *name) {
+	for (u32 i = 0; i < ARRAY_SIZE(struct_ops); i++)
+		if (!strcmp(struct_ops[i].name, name))
+			return &struct_ops[i];
+	return NULL;
+}
+
 static const struct abi_limit_row limits[] = {
 #define LIMIT(NAME, value, what) {#NAME, what, value},
 #include "abi/limits.def"

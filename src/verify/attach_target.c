@@ -222,6 +222,9 @@ int check_attach(struct verifier *v) {
 	if (v->sleepable && (!(t->flags & PROG_SLEEPABLE) ||
 	                     (t->sleepable_attach && (attach >= 64 || !(t->sleepable_attach >> attach & 1)))))
 		return refuse(v, NOT_SLEEPABLE_TYPE, -EINVAL);
+	v->values_n = 0;
+	if (v->in->prog_type == BPF_PROG_TYPE_STRUCT_OPS)
+		return check_struct_ops(v);
 	say(v, "why", "no target was given");
 	if (t->flags & PROG_NEEDS_BTF && !v->in->attach_btf_id)
 		return refuse_text(v, ATTACH_TARGET, -EINVAL, "Tracing programs must provide btf_id");
@@ -230,8 +233,6 @@ int check_attach(struct verifier *v) {
 	case BPF_PROG_TYPE_TRACING:
 	case BPF_PROG_TYPE_LSM:
 		return resolve(v, &v->target);
-	case BPF_PROG_TYPE_STRUCT_OPS:
-		return refuse_not_yet(v, "programs of a struct_ops");
 	case BPF_PROG_TYPE_EXT:
 		return refuse_not_yet(v, "programs that replace a function of another program");
 	}
@@ -251,6 +252,8 @@ bool hook_return_range(const struct verifier *v, struct return_range *range) {
 
 /* Helpers that programs of the type have in some hooks only … */
 bool target_offers(const struct verifier *v, u32 helper) {
+	if (v->in->prog_type == BPF_PROG_TYPE_STRUCT_OPS)
+		return ops_offer(v, helper);
 	if (v->in->prog_type != BPF_PROG_TYPE_LSM || (helper != BPF_FUNC_setsockopt && helper != BPF_FUNC_getsockopt))
 		return true;
 	return v->target.row && v->target.row->flags & TARGET_SOCKOPT;

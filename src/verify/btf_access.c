@@ -189,8 +189,11 @@ int check_btf_pointer(struct verifier *v, u32 regno, s32 off, u32 size, bool wri
 		return refuse(v, BTF_ACCESS_RIGHT, -EPERM, btf_name_of(base.btf, base.btf_id));
 	}
 	if ((!v->in->gpl_compatible && base.btf == v->in->kernel_btf) || off < 0 || !scalar_equals(&base.s, 0) ||
-	    base.type & (MEM_USER | MEM_PERCPU) || (write && (!object || base.type & PTR_UNTRUSTED)))
+	    base.type & (MEM_USER | MEM_PERCPU) || (write && base.type & PTR_UNTRUSTED) ||
+	    (write && !object && !v->target.ops))
 		return refuse_pointer(v, regno, off);
+	if (write && !object)
+		return check_ops_write(v, &base, off, size);
 	if (object)
 		return access_object(v, &base, off, size, write, value);
 	if (btf_walk_through(base.btf, base.btf_id, (u32)off, size, &hit))

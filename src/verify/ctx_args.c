@@ -24,8 +24,14 @@ static u32 parameter_at(const struct btf *btf, const struct btf_type *proto, u32
 	return n + 1;
 }
 
+static bool is_ops(const struct verifier *v) { /* whose attach type is the index of a member */
+	return v->in->prog_type == BPF_PROG_TYPE_STRUCT_OPS;
+}
+
 static bool args_are_trusted(const struct verifier *v) {
 	u32 attach = v->in->expected_attach_type;
+	if (is_ops(v))
+		return true;
 	if (v->in->prog_type == BPF_PROG_TYPE_LSM)
 		return !(v->target.row && v->target.row->flags & TARGET_UNTRUSTED);
 	return attach == BPF_TRACE_RAW_TP || attach == BPF_TRACE_ITER;
@@ -35,11 +41,13 @@ static bool is_nullable(const struct verifier *v, const struct btf_param *param,
 	const char *name = btf_string(v->in->kernel_btf, param->name_off), *suffix = strstr(name, "__nullable");
 	if (suffix && !suffix[strlen("__nullable")])
 		return true;
-	return v->in->expected_attach_type == BPF_TRACE_RAW_TP && v->target.row && v->target.row->args >> 4 * arg & 1;
+	return !is_ops(v) && v->in->expected_attach_type == BPF_TRACE_RAW_TP && v->target.row &&
+	       v->target.row->args >> 4 * arg & 1;
 }
 
 static bool may_be_error(const struct verifier *v, u32 arg) {
-	return v->in->expected_attach_type == BPF_TRACE_RAW_TP && v->target.row && v->target.row->args >> 4 * arg & 2;
+	return !is_ops(v) && v->in->expected_attach_type == BPF_TRACE_RAW_TP && v->target.row &&
+	       v->target.row->args >> 4 * arg & 2;
 }
 
 static int refuse_no_argument(struct verifier *v, u32 arg) {
@@ -54,6 +62,8 @@ static bool is_small_int(const struct btf_type *t) {
 /* The result, behind the arguments: *t is its type. */
 static int result_type(struct verifier *v, u32 arg, const struct btf_type **t) {
 	const struct btf *btf = v->in->kernel_btf;
+	if (is_ops(v))
+		return refuse_no_argument(v, arg);
 	switch (v->in->expected_attach_type) {
 	case BPF_LSM_MAC:
 	case BPF_LSM_CGROUP:
@@ -97,7 +107,9 @@ static bool load_by_table(struct verifier *v, u32 arg, bool buffers, struct reg 
 	const struct abi_target *row = v->target.row;
 	u32 type, id = 0;
 	*err = 0;
-	if (v->in->expected_attach_type != BPF_TRACE_ITER || !arg || arg > ARRAY_SIZE(row->arg) || !row->arg[arg - 1].reg)
+	if (is_ops(v) || v->in->expected_attach_type != BPF_TRACE_ITER)
+		return false;
+	if (!arg || arg > ARRAY_SIZE(row->arg) || !row->arg[arg - 1].reg)
 		return false;
 	type = row->arg[arg - 1].reg;
 	if (buffers != (base_type(type) == PTR_TO_BUF))
@@ -135,6 +147,8 @@ static int load_object(struct verifier *v, u32 arg, const struct btf_param *para
 		reg_set_unknown(to);
 		return 0;
 	}
+	if (is_ops(v) && !(type & (PTR_MAYBE_NULL | MEM_USER | MEM_PERCPU)))
+		id = ops_arg_type(v, id);
 	set_pointer(v, to, type, id);
 	return 0;
 }
@@ -179,5 +193,11 @@ int load_argument(struct verifier *v, s32 off, u32 size, struct reg *to) {
 		return load_number(v, false, to);
 	if (load_by_table(v, arg, false, to, &err))
 		return err;
+	if (is_ops(v) && ops_arg_has_suffix(v, arg, "__ref"))
+		return refuse_not_yet(v, "an argument of a struct_ops that is a reference");
+	if (is_ops(v) && ops_arg_has_suffix(v, arg, "__nullable") && btf_is_composite(pointee)) {
+		set_pointer(v, to, PTR_TO_BTF_ID | PTR_TRUSTED | PTR_MAYBE_NULL, btf_skip_modifiers(btf, t->type));
+		return 0;
+	}
 	return load_object(v, arg, arg < n ? &btf_params(target->proto)[target->first + arg] : NULL, t, to);
 }

@@ -6,7 +6,7 @@
  *   check_btf.c    function and line records of the program;   global_args.c   contracts of global functions
  *   resolve.c      64-bit immediates: maps, callbacks
  *   liveness.c     registers (before the walk) and stack slots (during it)
- *   attach_target.c   what the program is attached to by BTF
+ *   attach_target.c struct_ops.c   what the program is attached to by BTF
  *   step_*.c       one instruction on one state
  *   mem.c stack.c btf_access.c ctx_access.c ctx_args.c   what memory it may touch;   dynptr.c kptr.c   what is kept in it
  *   object.c       objects that the program allocates
@@ -150,6 +150,8 @@ struct attach_target {
 	const struct btf_type *proto; /* its prototype */
 	u32 first;                    /* parameters of the prototype that are no arguments */
 	const struct abi_target *row; /* what BTF does not say; NULL: nothing special */
+	const struct abi_struct_ops *ops; /* struct_ops.c: of which structure it is a function */
+	const struct btf_type *stub;      /* prototype with the names of its parameters, NULL: none */
 };
 
 struct id_pair {
@@ -433,6 +435,13 @@ int check_attach(struct verifier *v);
 bool hook_return_range(const struct verifier *v, struct return_range *range);
 bool target_offers(const struct verifier *v, u32 helper);
 bool target_allows(const struct verifier *v, u32 helper);
+
+/* struct_ops.c */
+int check_struct_ops(struct verifier *v);
+bool ops_arg_has_suffix(const struct verifier *v, u32 arg, const char *suffix);
+u32 ops_arg_type(const struct verifier *v, u32 id);
+bool ops_offer(const struct verifier *v, u32 helper);
+int check_ops_write(struct verifier *v, const struct reg *r, s32 off, u32 size);
 
 /* ctx_args.c */
 int load_argument(struct verifier *v, s32 off, u32 size, struct reg *to);

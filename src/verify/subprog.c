@@ -361,6 +361,11 @@ static int check_hook_return(struct verifier *v, u32 regno) {
 	return err;
 }
 
+/* Of such functions programs can return NULL only. */
+static bool returns_pointer(const struct verifier *v) {
+	return btf_kind(btf_skip_type(v->in->kernel_btf, v->target.proto->type)) == BTF_KIND_PTR;
+}
+
 /* What the program's end gives, in r0, or what it throws, in r1, which is the default callback's result. A callback for
  * exceptions ends the program, too. */
 int check_program_return(struct verifier *v, u32 regno) {
@@ -375,6 +380,8 @@ int check_program_return(struct verifier *v, u32 regno) {
 	want = subprog ? NULL : abi_return(v->abi, v->in->prog_type, v->in->expected_attach_type);
 	if (!subprog && v->in->prog_type == BPF_PROG_TYPE_LSM)
 		return check_hook_return(v, regno);
+	if (!subprog && v->in->prog_type == BPF_PROG_TYPE_STRUCT_OPS && !v->target.proto->type)
+		return 0;
 	err = check_reg_read(v, regno);
 	if (err)
 		return err;
@@ -384,6 +391,8 @@ int check_program_return(struct verifier *v, u32 regno) {
 		return refuse_text(v, RETURN_NOT_SCALAR, -EINVAL,
 		                   "At subprogram exit the register R%d is not a scalar value (%s)", regno,
 		                   reg_type_name(r->type, name));
+	if (!subprog && v->in->prog_type == BPF_PROG_TYPE_STRUCT_OPS)
+		return returns_pointer(v) ? enforce_return(v, regno, (struct return_range){0, 0, false}) : 0;
 	if (!want || (want->min == INT32_MIN && want->max == INT32_MAX))
 		return 0;
 	return enforce_return(v, regno, (struct return_range){.min = (s32)want->min, .max = (s32)want->max});
