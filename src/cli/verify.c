@@ -2,8 +2,9 @@
  * "unknown", and the exit status 2.
  *
  * The verdict does not depend on what the user engine can run: maps of every type exist as facts. Programs that are
- * attached to functions of a kernel (fentry, LSM, iterators, its tracepoints) are judged by that kernel's types: those of
- * --btf, else those of the running kernel, where they can be read. */
+ * attached to functions of a kernel (fentry, LSM, iterators, its tracepoints), that call such functions or are functions
+ * of its structures (struct_ops) are judged by that kernel's types: those of --btf, else those of the running kernel,
+ * where they can be read. */
 #include "abi/diag.h"
 #include "cli/object.h"
 #include "cli/out/out.h"
@@ -92,7 +93,7 @@ static bool wants_kernel(const struct skep_program *p, struct skep_engine *own) 
 
 /* The engine that loads the file: skep's own, or one with a kernel's types. Without any the verdict is "unknown". */
 static struct skep_engine *engine_for(struct verdict *v, const struct arguments *a, const struct skep_object *o) {
-	bool wanted = false;
+	bool wanted = skep_object__needs_kernel(o);
 	for (struct skep_program *p = NULL; !wanted && (p = skep_object__next_program(o, p));)
 		wanted = wants_kernel(p, v->cli->engine);
 	if (!wanted)

@@ -389,6 +389,18 @@ static int resolve_ksyms(struct skep_object *o) {
 	return err;
 }
 
+bool skep_object__needs_kernel(const struct skep_object *o) {
+	for (u32 i = 0; i < o->maps.n; i++)
+		if (o->maps.at[i]->kind == MAP_STRUCT_OPS)
+			return true;
+	for (u32 i = 0; i < o->externs.n; i++) {
+		const struct extern_ *e = &o->externs.at[i];
+		if (e->kind == EXTERN_KSYM && !e->weak && e->btf_id && btf_kind(btf_type(o->btf, e->btf_id)) == BTF_KIND_FUNC)
+			return true;
+	}
+	return false;
+}
+
 int object_resolve_externs(struct skep_object *o) {
 	u8 *data = NULL;
 	for (u32 i = 0; i < o->maps.n; i++)

@@ -157,6 +157,8 @@ static s64 create(struct skep_object *o, const struct map_def *def, const char *
 	if (o->btf_fd >= 0 && !has_no_btf(def->type)) {
 		a.btf_fd = (u32)o->btf_fd, a.btf_key_type_id = def->key_type, a.btf_value_type_id = def->value_type;
 	}
+	if (def->kernel_value_type)
+		a.btf_vmlinux_value_type_id = def->kernel_value_type;
 	union bpf_attr copy = a;
 	s64 fd = object_bpf(o, BPF_MAP_CREATE, &a);
 	if (fd < 0 && (copy.btf_key_type_id || copy.btf_value_type_id)) {
@@ -277,7 +279,7 @@ static int update(struct skep_object *o, int map, const void *key, const void *v
 static int fill_data(struct skep_map *m) {
 	struct skep_object *o = m->object;
 	u32 zero = 0;
-	if (!m->data || m->reused)
+	if (!m->data || m->reused || m->kind == MAP_STRUCT_OPS)
 		return 0;
 	int err = update(o, m->fd, &zero, m->data);
 	if (!err && (m->kind == MAP_RODATA || m->kind == MAP_KCONFIG)) {
@@ -294,6 +296,11 @@ static int make_map(struct skep_map *m) {
 	int err = m->pin_path ? reuse_pinned(m) : 0;
 	if (err || m->reused)
 		return err;
+	err = m->kind == MAP_STRUCT_OPS ? map_find_ops(m) : 0;
+	if (err) {
+		m->error = err;
+		return o->opts.relaxed_maps ? 0 : err;
+	}
 	s64 fd = create_map(m);
 	if (fd < 0) {
 		m->error = (int)fd;
@@ -334,7 +341,7 @@ static int make_maps(struct skep_object *o) {
 	int err = 0;
 	for (u32 pass = 0; pass < 2; pass++)
 		for (u32 i = 0; i < o->maps.n && !err; i++)
-			if ((o->maps.at[i]->legacy_inner != NONE) == pass)
+			if ((o->maps.at[i]->legacy_inner != NONE) == pass && !o->maps.at[i]->not_made)
 				err = make_map(o->maps.at[i]);
 	for (u32 i = 0; i < o->maps.n && !err; i++)
 		err = fill_slots(o->maps.at[i], false);

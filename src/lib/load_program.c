@@ -234,9 +234,14 @@ static int fill_attr(struct skep_program *p, union bpf_attr *a) {
 		a->line_info = (u64)(uintptr_t)p->line_info, a->line_info_cnt = p->line_info_n;
 		a->line_info_rec_size = p->line_info_n ? sizeof *p->line_info : 0;
 	}
+	u32 id = 0;
+	if (p->type == BPF_PROG_TYPE_STRUCT_OPS) {
+		int bad = program_find_ops(p, &id, &a->expected_attach_type);
+		a->attach_btf_id = id;
+		return bad;
+	}
 	if (!(flags & SECTION_ATTACH_BTF))
 		return 0;
-	u32 id = 0;
 	int err = find_attach_type(p, &id);
 	a->attach_btf_id = id;
 	return err;
@@ -263,9 +268,6 @@ int program_load(struct skep_program *p) {
 	union bpf_attr a;
 	if (!p->type)
 		return unknown_section(p);
-	if (p->type == BPF_PROG_TYPE_STRUCT_OPS)
-		return object_error(o, -ENOTSUP, NULL, "program «%s» belongs to a struct_ops, which skep does not load",
-				    p->name);
 	int err = program_link(p);
 	err = err ? err : fill_attr(p, &a);
 	if (err)

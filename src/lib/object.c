@@ -70,6 +70,7 @@ static int parse(struct skep_object *o, const void *data, u64 size) {
 	err = err ? err : object_find_maps(o);
 	err = err ? err : object_collect_refs(o);
 	err = err ? err : object_find_programs(o);
+	err = err ? err : object_find_struct_ops(o);
 	err = err ? err : object_collect_slots(o);
 	return err ? err : object_make_entries(o);
 }
@@ -317,5 +318,5 @@ uint32_t skep_map__value_type(const struct skep_map *m) {
 	return m->def.value_type;
 }
 bool skep_map__is_internal(const struct skep_map *m) {
-	return m->kind != MAP_DEFINED;
+	return m->kind != MAP_DEFINED && m->kind != MAP_STRUCT_OPS;
 }

@@ -3,7 +3,7 @@
  *   ELF ──elf.c──► sections, symbols          .BTF ──fixup.c──► object->btf, as the kernel will take it
  *        ──functions.c──► functions ◄──records of .BTF.ext (functions.c), relocations (relocate.c)
  *        ──maps_*.c──► maps          ──externs.c──► kconfig values, kernel symbols
- *        ──programs.c──► programs: which functions are entered from outside, and how
+ *        ──programs.c──► programs: which functions are entered from outside, and how ◄──struct_ops.c
  *
  *   load.c: BTF_LOAD, MAP_CREATE, initial contents; then for each program link.c: its function and all that it calls,
  * one behind the other, addresses filled in; PROG_LOAD.
@@ -96,13 +96,14 @@ struct map_def {
 	u32 type, key_size, value_size, max_entries, map_flags, numa_node, pinning;
 	u64 map_extra;
 	u32 key_type, value_type;
+	u32 kernel_value_type; /* of a struct_ops: in the kernel's BTF */
 	bool has_numa_node;
 };
 struct map_slot {
 	u32 index;
 	u32 target; /* map or program */
 };
-enum map_kind { MAP_DEFINED, MAP_DATA, MAP_RODATA, MAP_BSS, MAP_KCONFIG };
+enum map_kind { MAP_DEFINED, MAP_DATA, MAP_RODATA, MAP_BSS, MAP_KCONFIG, MAP_STRUCT_OPS };
 struct skep_map {
 	struct skep_object *object;
 	const char *name; /* as declared; of data sections what bpftool shows */
@@ -116,6 +117,8 @@ struct skep_map {
 	u8 *data;             /* initial value of a data section */
 	const char *pin_path; /* or NULL */
 	u32 legacy_id;        /* iproute2's id, or NONE */
+	u32 ops_type;         /* MAP_STRUCT_OPS: the structure, in the object's BTF */
+	bool not_made;        /* … is not created with the object */
 	u32 legacy_inner;     /* index of the map that is the template of inner maps, or NONE */
 	int fd;
 	int error; /* relaxed_maps: why it is not there */
@@ -147,6 +150,7 @@ struct skep_program {
 	u32 function;
 	const struct abi_section *def; /* NULL: not a known section */
 	u32 type, attach_type;
+	u32 ops_type, ops_member; /* of a struct_ops: the structure and its member, in the object's BTF; 0 none */
 	bool autoload, by_hand;
 	int fd;
 	/* made by program_link, in the object's arena */
@@ -211,6 +215,7 @@ int object_find_maps(struct skep_object *o);
 int object_find_legacy_maps(struct skep_object *o);
 int object_collect_refs(struct skep_object *o);
 int object_find_programs(struct skep_object *o);
+int object_find_struct_ops(struct skep_object *o);
 int object_collect_slots(struct skep_object *o);
 int object_make_entries(struct skep_object *o);
 
@@ -221,6 +226,8 @@ const struct btf *object_ids_btf(struct skep_object *o);
 int object_resolve_externs(struct skep_object *o);
 int function_relocate_core(struct skep_object *o, struct function *f);
 int program_link(struct skep_program *p);
+int program_find_ops(struct skep_program *p, u32 *btf_id, u32 *member);
+int map_find_ops(struct skep_map *m);
 int object_prepare(struct skep_object *o, struct skep_engine *engine);
 int program_load(struct skep_program *p);
 void object_unload(struct skep_object *o);

@@ -68,7 +68,7 @@ static int classify_load(struct skep_object *o, struct function *f, u32 insn, co
 		return s->map == NONE ? bad_reference(o, f, insn, sym, "lies in an empty section", "Build it again")
 				      : 0;
 	case SECTION_STRUCT_OPS:
-		return bad_reference(o, f, insn, sym, "is a struct_ops, which skep does not load", NULL);
+		return bad_reference(o, f, insn, sym, "is a struct_ops, whose value programs cannot read", NULL);
 	case SECTION_ARENA:
 		return bad_reference(o, f, insn, sym, "lies in an arena, which skep does not have yet", NULL);
 	}

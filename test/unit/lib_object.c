@@ -1,6 +1,7 @@
 /* Opening objects: what is found in good ones, and one clear sentence for each kind of bad one. Nothing here needs bpf(). */
 #include "test.h"
 #include "lib/object.h"
+#include "runtime/engine.h"
 #include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -237,6 +238,49 @@ static void values_of_the_configuration(void) {
 	opts.kconfig = NULL;
 }
 
+/* Programs that are functions of a structure of the kernel's: numbers by the kernel's types, not by the object's. */
+static struct skep_engine *engine_with(const struct btf *types) {
+	struct engine_opts engine_opts = {.size = sizeof engine_opts, .backing = BACKING_ANONYMOUS, .kernel_btf = types};
+	struct skep_engine *e = NULL;
+	EXPECT_EQ(engine_create(&engine_opts, &e), 0);
+	return e;
+}
+
+static void struct_ops(void) {
+	struct skep_object_opts own = {.size = sizeof own, .diagnostic = say};
+	struct skep_object *kernel = open_object("struct_ops_kernel"), *o = open_object("struct_ops");
+	struct skep_engine *typed, *plain;
+	if (!kernel || !o)
+		return;
+	typed = engine_with(skep_object__btf(kernel)), plain = engine_with(NULL);
+	o->opts = kernel->opts = own;
+	EXPECT(skep_object__needs_kernel(o));
+	EXPECT(!skep_program__autoload(skep_object__find_program(o, "on_demand")));
+	EXPECT_EQ(skep_object__load(o, typed), 0);
+	EXPECT(skep_program__fd(skep_object__find_program(o, "first")) >= 0);
+	EXPECT(skep_program__fd(skep_object__find_program(o, "sleeps")) >= 0);
+	EXPECT_EQ(skep_map__value_size(skep_object__find_map(o, "linked")), 32);
+	EXPECT_EQ(skep_map__flags(skep_object__find_map(o, "linked")), BPF_F_LINK);
+	EXPECT_EQ(skep_map__flags(skep_object__find_map(o, "plain")), 0);
+	EXPECT(skep_map__fd(skep_object__find_map(o, "plain")) >= 0);
+	EXPECT(skep_map__fd(skep_object__find_map(o, "later")) < 0);
+	EXPECT(!skep_map__is_internal(skep_object__find_map(o, "plain")));
+	EXPECT_EQ(skep_program__load(skep_object__find_program(o, "on_demand"), typed), 0);
+	EXPECT_EQ(skep_program__load(skep_object__find_program(o, "unused"), typed), -EINVAL);
+	EXPECT(strstr(sentence, "no variable of this object has it as a member"));
+	EXPECT_EQ(skep_object__load(kernel, typed), -ENOTSUP);
+	EXPECT(strstr(sentence, "sets member «more», which struct «bpf_dummy_ops» of the kernel's BTF does not have"));
+	skep_object__close(o);
+	o = open_object("struct_ops");
+	o->opts = own;
+	EXPECT_EQ(skep_object__load(o, plain), -EOPNOTSUPP);
+	EXPECT(strstr(sentence, "it replaces a part of the kernel"));
+	skep_object__close(o);
+	engine_destroy(plain);
+	engine_destroy(typed);
+	skep_object__close(kernel);
+}
+
 static void compiler(void) {
 	struct skep_compile_opts c = {.size = sizeof c, .diagnostic = say, .clang = "/no/such/clang"};
 	said = 0;
@@ -255,6 +299,7 @@ int main(void) {
 	RUN(data);
 	RUN(legacy_and_dialect);
 	RUN(values_of_the_configuration);
+	RUN(struct_ops);
 	RUN(compiler);
 	return test_end();
 }
