@@ -67,7 +67,7 @@ enum { MAX_LOOPS = 8 << 20, FRAME_BYTES = 512, PROBE_SIGNED = 16, NO_CHECK = 0xf
 
 #define HANDLERS_OF_ALU(name) H(name##_K) H(name##_X) H(name##_MK) H(name##_MX)
 #define SPECIAL_HANDLERS                                                                                               \
-	H(JA) H(MAY_GOTO) H(HELPER) H(HELPER_ABORT) H(CPU) H(LOCAL) H(TAIL) H(EXIT) H(METER) H(PROBE) H(CHECK)
+	H(JA) H(MAY_GOTO) H(HELPER) H(HELPER_ABORT) H(CPU) H(LOCAL) H(TAIL) H(EXIT) H(METER) H(PROBE) H(CHECK) H(BARRIER)
 
 enum handler {
 #define H(name) H_##name,
@@ -94,6 +94,15 @@ static u64 probe_load(const struct iop *pc, u64 at, struct skep_run *run) {
 	((helper_fn *)pc->imm)((u64)&v, size, at, 0, 0, run);
 	v <<= shift;
 	return pc->dst & PROBE_SIGNED ? (u64)((s64)v >> shift) : v >> shift;
+}
+
+/* Nothing behind it is executed, speculatively either, before all that is in front of it. */
+static inline void speculation_barrier(void) {
+#ifdef __x86_64__
+	__asm__ volatile("lfence" ::: "memory");
+#else
+	__asm__ volatile("dsb sy\n\tisb" ::: "memory");
+#endif
 }
 
 #define NEXT goto *(++pc)->go
@@ -211,6 +220,8 @@ L_TAIL: {
 		NEXT;
 	}
 	run->tail_calls++;
+	if (unlikely(pc->dst))
+		speculation_barrier();
 	frames[depth].may_goto = MAX_LOOPS;
 	b = other, pc = b->ops;
 	if (unlikely(oracle)) {
@@ -220,6 +231,9 @@ L_TAIL: {
 	}
 	goto *pc->go;
 }
+L_BARRIER:
+	speculation_barrier();
+	NEXT;
 L_METER:
 	run->budget -= (s64)pc->imm;
 	if (unlikely(run->budget < 0)) {
@@ -348,6 +362,8 @@ static bool fusable(const struct binder *k, u32 i) {
 	if (k->env->oracle || i + 1 >= x->n || k->leader[i + 1] || b->dst_reg != a->dst_reg)
 		return false;
 	bool wide = a->code == (BPF_ALU64 | BPF_MOV | BPF_X), narrow = a->code == (BPF_ALU | BPF_MOV | BPF_X);
+	if (k->image->xlated->facts[i].nospec_result || k->image->xlated->facts[i + 1].nospec)
+		return false;
 	if (a->off || !(wide || (narrow && BPF_CLASS(b->code) == BPF_ALU)))
 		return false;
 	return op_rows[insn_decode(b)].shape == SHAPE_ALU && BPF_OP(b->code) != BPF_MOV;
@@ -357,6 +373,7 @@ static void bind_call(struct binder *k, struct iop *op, const struct bpf_insn *i
 	const struct insn_facts *facts = &k->image->xlated->facts[i];
 	if (insn->imm == BPF_FUNC_tail_call) {
 		op->handler = H_TAIL;
+		op->dst = facts->nospec_result;
 		op->imm = resolve(k, RELOC_DP, DP_helper_tail_call, 0);
 	} else if (insn->imm == BPF_FUNC_get_smp_processor_id) {
 		op->handler = H_CPU;
@@ -469,6 +486,11 @@ static void bind_insn(struct binder *k, u32 at, u32 i) {
 	ASSERT(op->handler < HANDLERS);
 }
 
+/* The last instruction that shares the op of i. */
+static u32 last_of(const struct binder *k, u32 i) {
+	return i + (insn_is_ldimm64(&k->image->xlated->insns[i]) || fusable(k, i));
+}
+
 /* Numbers the ops. Returns how many, metering ops included. */
 static u32 number_ops(struct binder *k) {
 	const struct xlated *x = k->image->xlated;
@@ -478,6 +500,7 @@ static u32 number_ops(struct binder *k) {
 		k->op_of[i] = n;
 		if (insn_is_pseudo_call(insn) && k->image->flags & IMAGE_METERED)
 			n++; /* a METER in front of the call */
+		n += x->facts[i].nospec + x->facts[last_of(k, i)].nospec_result;
 		meters += insn_jumps(insn) && metered(k, i);
 		meters += insn_is_pseudo_func(insn) && k->image->flags & IMAGE_METERED;
 		if (insn_is_ldimm64(insn) || fusable(k, i))
@@ -504,10 +527,14 @@ static void fill_ops(struct binder *k) {
 	exec_ops(NULL, NULL, NULL, NULL, &handlers);
 	for (u32 i = 0; i < x->n; i++) {
 		u32 at = k->op_of[i], first = i;
+		if (x->facts[i].nospec)
+			k->b->ops[at++] = (struct iop){.handler = H_BARRIER};
 		if (insn_is_pseudo_call(&x->insns[i]) && k->image->flags & IMAGE_METERED)
 			k->b->ops[at++] = (struct iop){.handler = H_METER, .imm = meter_cost(x, i), .off = 1};
 		bind_insn(k, at, i);
-		i += insn_is_ldimm64(&x->insns[i]) || fusable(k, i);
+		i = last_of(k, i);
+		if (x->facts[i].nospec_result)
+			k->b->ops[at + 1] = (struct iop){.handler = H_BARRIER};
 		if (k->b->check_of && (!first || x->facts[first].orig != x->facts[first - 1].orig))
 			k->b->check_of[at] = x->facts[first].orig;
 	}
@@ -516,7 +543,7 @@ static void fill_ops(struct binder *k) {
 		s64 to = (s64)i + op->off;
 		bool jumps = op->handler == H_JA || op->handler == H_METER || op->handler == H_LOCAL;
 		ASSERT(!jumps || (to >= 0 && to < k->n + k->meters));
-		op->go = handlers[k->env->oracle && op->handler != H_METER ? H_CHECK : op->handler];
+		op->go = handlers[k->env->oracle && op->handler != H_METER && op->handler != H_BARRIER ? H_CHECK : op->handler];
 	}
 }
 

@@ -342,6 +342,7 @@ int speculate_moved(struct verifier *v, const struct bpf_insn *insn, const struc
                     const struct window *w);
 int check_pointer_inside(struct verifier *v, u32 regno);
 int speculate_branch(struct verifier *v, const struct bpf_insn *insn, u32 to);
+bool has_window(const struct verifier *v, u32 at);
 bool stopped_by_barrier(struct verifier *v, u32 at, int err);
 
 /* backtrack.c */

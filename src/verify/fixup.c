@@ -176,6 +176,14 @@ static void call_facts(const struct verifier *v, const struct move *m, u32 i, st
 		x->uses_cpu = true;
 }
 
+/* A helper that looks something up with an index that could be speculated about: what it found is real behind a barrier. */
+static bool finds(const struct verifier *v, const struct bpf_insn *insn) {
+	if (v->bypass_spec || !insn_is_helper_call(insn))
+		return false;
+	return insn->imm == BPF_FUNC_map_lookup_elem || insn->imm == BPF_FUNC_map_lookup_percpu_elem ||
+	       insn->imm == BPF_FUNC_tail_call;
+}
+
 static bool sets_low_half(const struct bpf_insn *insn) {
 	return BPF_CLASS(insn->code) == BPF_ALU || (BPF_CLASS(insn->code) == BPF_LDX && BPF_SIZE(insn->code) != BPF_DW);
 }
@@ -190,6 +198,8 @@ static void facts(const struct verifier *v, const struct move *m, u32 i, struct 
 	                         .ptr = aux->flags & AUX_KIND_VARIES ? PTR_NONE : aux->kind,
 	                         .prune = !!(aux->flags & AUX_PRUNE),
 	                         .probe = !!(aux->flags & AUX_PROBE),
+	                         .nospec = aux->nospec || has_window(v, i),
+	                         .nospec_result = aux->nospec_result || finds(v, insn),
 	                         .zext = aux->flags & AUX_ZEXT && sets_low_half(insn)};
 	if (insn_is_ldimm64(insn) && aux->map)
 		f->map = (u16)aux->map->index;

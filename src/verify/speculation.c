@@ -167,6 +167,15 @@ int speculate_branch(struct verifier *v, const struct bpf_insn *insn, u32 to) {
 	return 0;
 }
 
+/* Does the instruction move a pointer by a register that could be a wrong one? */
+bool has_window(const struct verifier *v, u32 at) {
+	u8 class = BPF_CLASS(v->insns[at].code), op = BPF_OP(v->insns[at].code);
+	if (v->bypass_spec || class != BPF_ALU64 || (op != BPF_ADD && op != BPF_SUB))
+		return false;
+	ASSERT(at < v->n);
+	return v->aux[at].window_state & ~(u32)WINDOW_NUMBER;
+}
+
 /* A refusal that concerns a speculative path alone: nothing gets past the barrier, and the path ends. */
 bool stopped_by_barrier(struct verifier *v, u32 at, int err) {
 	struct insn_aux *aux = &v->aux[at];

@@ -17,6 +17,7 @@
  *                 program type's context and r2 is not set
  *     mem after:  the same memory when the program has ended
  *     packet:     bytes of a packet; the program runs over it as the type's context (result: 32 bits)
+ *     lacks:      capabilities that the loader does not have: bpf perfmon net_admin
  *     type:       program type; socket_filter, or sched_cls with a packet
  *     map:        TYPE key=4 value=8 entries=2 [flags=0x1] [extra=0x1]; may be repeated
  *     result:     r0
@@ -58,6 +59,7 @@ struct case_file {
 	struct case_map maps[CASE_MAPS];
 	u32 maps_n;
 	char *type;           /* program type by bpftool's name */
+	u32 lacks;            /* enum case_cap */
 	bool has_result, has_error, has_bare;
 	u64 result, bare;
 	int error;            /* negative errno */
@@ -71,6 +73,9 @@ struct case_file {
 /* 0, or -EINVAL with a sentence in why. text is taken over. */
 int case_parse(struct case_file *c, const char *path, const char *name, char *text, char *why, u32 why_size);
 void case_free(struct case_file *c);
+
+/* As enum verify_cap of skep and kernel_cap of the kernel's driver. */
+enum case_cap { CASE_BPF = 1, CASE_PERFMON = 2, CASE_NET_ADMIN = 4 };
 
 enum case_end { CASE_RAN, CASE_REFUSED, CASE_SKIPPED, CASE_BROKEN };
 struct case_outcome {

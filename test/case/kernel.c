@@ -4,6 +4,7 @@
 #include "../kernel/kernel.h"
 #include "case.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -110,16 +111,32 @@ static void attempt(const struct case_file *c, struct case_outcome *o, bool whol
 	free(k.log);
 }
 void case_run_bpf(const struct case_file *c, struct case_outcome *o) {
-	bool whole_r0 = !c->has_error && case_is_callable(c);
+	bool whole_r0 = !c->has_error && case_is_callable(c) && !(c->lacks & CASE_BPF);
+	kernel_lacks = c->lacks;
 	attempt(c, o, whole_r0);
 	if (o->end == CASE_REFUSED && whole_r0) { /* the message must be that of the program alone */
 		free(o->log);
 		memset(o, 0, sizeof *o);
 		attempt(c, o, false);
 	}
+	kernel_lacks = 0;
+}
+static bool unpriv_disabled(void) {
+	char value = '0';
+	FILE *f = fopen("/proc/sys/kernel/unprivileged_bpf_disabled", "r");
+	if (f && fread(&value, 1, 1, f) != 1)
+		value = '?';
+	if (f)
+		fclose(f);
+	return value != '0';
+}
+static void run(const struct case_file *c, struct case_outcome *o) {
+	if (c->lacks & CASE_BPF && unpriv_disabled())
+		return case_end(o, CASE_SKIPPED, "kernel.unprivileged_bpf_disabled is set");
+	case_run_bpf(c, o);
 }
 static const char *missing(void) {
 	const char *why = kernel_missing();
 	return why ? why : kernel_older_than(6, 18) ? "the cases follow Linux 6.18, this kernel is older" : NULL;
 }
-const struct case_engine engine_kernel = {.name = "kernel", .missing = missing, .run = case_run_bpf};
+const struct case_engine engine_kernel = {.name = "kernel", .missing = missing, .run = run};

@@ -168,6 +168,19 @@ static bool read_skip(struct reader *r, const char *value) {
 	c->skips[c->skips_n++].why = strdup(at + strspn(at, " \t"));
 	return true;
 }
+static bool read_lacks(struct reader *r, const char *value) {
+	static const char *const names[] = {"bpf", "perfmon", "net_admin"}; /* in the order of enum case_cap */
+	u32 n, i;
+	const char *at = value;
+	for (const char *w; (w = word(&at, &n));) {
+		for (i = 0; i < ARRAY_SIZE(names) && !is(w, n, names[i]); i++)
+			;
+		if (i == ARRAY_SIZE(names))
+			return wrong(r, "no capability: %.*s", (int)n, w);
+		r->c->lacks |= 1u << i;
+	}
+	return true;
+}
 static bool read_number(struct reader *r, const char *value, u64 *to, bool *given) {
 	char *end;
 	*given = true;
@@ -194,6 +207,8 @@ static bool read_key(struct reader *r, const char *key, const char *value) {
 		return read_map(r, value);
 	if (!strcmp(key, "error"))
 		return read_error(r, value);
+	if (!strcmp(key, "lacks"))
+		return read_lacks(r, value);
 	if (!strcmp(key, "skip"))
 		return read_skip(r, value);
 	if (!strcmp(key, "result"))

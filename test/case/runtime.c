@@ -9,7 +9,8 @@
 static struct skep_engine *engine;
 
 static s64 answer(u32 cmd, void *attr, u32 size) {
-	return skep_bpf(engine, cmd, attr, size);
+	struct bpf_caller caller = {.lacks = kernel_lacks};
+	return skep_bpf_for(engine, &caller, cmd, (uintptr_t)attr, size);
 }
 static void run(const struct case_file *c, struct case_outcome *o) {
 	struct engine_opts opts = {.size = sizeof opts, .backing = BACKING_ANONYMOUS};

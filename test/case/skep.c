@@ -135,7 +135,7 @@ static bool judge(struct skep_case *s) {
 	char *log = calloc(1, LOG);
 	struct verify_input in = {.abi = abi_linux(), .insns = s->whole.insns, .insns_n = s->whole.n,
 	                          .prog_type = case_prog_type(s->c->type), .license = "GPL", .gpl_compatible = true,
-	                          .caps = VERIFY_BPF | VERIFY_PERFMON | VERIFY_NET_ADMIN, .map_by_fd = by_fd,
+	                          .caps = (VERIFY_BPF | VERIFY_PERFMON | VERIFY_NET_ADMIN) & ~s->c->lacks, .map_by_fd = by_fd,
 	                          .map_by_index = by_index, .owner = s, .log_level = LOG_LEVEL1, .log = log,
 	                          .log_size = LOG, .oracle = s->oracle};
 	if (s->whole.needs_btf && !btf_parse(blob, case_btf(blob), NULL, 0, NULL, &btf)) {
@@ -253,7 +253,7 @@ static void attempt(const struct case_file *c, struct case_outcome *o, enum skep
 	free(s);
 }
 static void run(const struct case_file *c, struct case_outcome *o, enum skep_engine_kind kind) {
-	bool whole_r0 = !c->has_error && case_is_callable(c);
+	bool whole_r0 = !c->has_error && case_is_callable(c) && !(c->lacks & CASE_BPF);
 #ifndef CASE_WITH_VERIFY
 	if (!whole_r0)
 		return case_end(o, CASE_SKIPPED, "the verifier is not built");

@@ -1,15 +1,41 @@
 #include "kernel.h"
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+u32 kernel_lacks;
+
+/* The effective capabilities without those that the caller wants to lack, and without CAP_SYS_ADMIN, which stands for
+ * them. */
+static void drop(struct __user_cap_data_struct data[2]) {
+	static const u8 bits[] = {CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN}; /* in the order of enum kernel_cap */
+	data[0].effective &= ~(1u << CAP_SYS_ADMIN);
+	for (u32 i = 0; i < ARRAY_SIZE(bits); i++)
+		if (kernel_lacks >> i & 1)
+			data[bits[i] / 32].effective &= ~(1u << bits[i] % 32);
+}
 static s64 system_call(u32 cmd, void *attr, u32 size) {
-	long r = syscall(SYS_bpf, cmd, attr, size);
-	return r < 0 ? -errno : r;
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct whole[2] = {{0}}, less[2];
+	long r;
+	if (kernel_lacks) {
+		if (syscall(SYS_capget, &head, whole))
+			return -errno;
+		memcpy(less, whole, sizeof less);
+		drop(less);
+		if (syscall(SYS_capset, &head, less))
+			return -errno;
+	}
+	r = syscall(SYS_bpf, cmd, attr, size);
+	r = r < 0 ? -errno : r;
+	if (kernel_lacks && syscall(SYS_capset, &head, whole))
+		return -errno;
+	return r;
 }
 s64 (*kernel_bpf)(u32 cmd, void *attr, u32 size) = system_call;
 

@@ -14,6 +14,10 @@ enum { KERNEL_LOG = 1 << 16 };
  * or negative errno. */
 extern s64 (*kernel_bpf)(u32 cmd, void *attr, u32 size);
 
+/* Capabilities that the caller drops for the time of each call: bits of enum kernel_cap. */
+enum kernel_cap { KERNEL_BPF = 1, KERNEL_PERFMON = 2, KERNEL_NET_ADMIN = 4 };
+extern u32 kernel_lacks;
+
 /* NULL when programs can be loaded here, else the reason in a few words. */
 const char *kernel_missing(void);
 

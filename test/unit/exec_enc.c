@@ -118,6 +118,7 @@ static void one_register(void) {
 					CHECK(x64_shift_ri(code, w, op, r, 1), "%s %s, 0x1", shift[op], rn);
 					CHECK(x64_shift_cl(code, w, op, r), "%s %s, cl", shift[op], rn);
 				}
+			CHECK(x64_lfence(code), "lfence%s", "");
 			CHECK(x64_bswap(code, w, r), "bswap %s", rn);
 			CHECK(x64_test_ri(code, true, r, 0x1000), "test %s, 0x1000", name(r, 4));
 			CHECK(x64_test_ri(code, w, r, 8), "test %s, 0x8", name(r, r < 4 ? 1 : 4));

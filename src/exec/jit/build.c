@@ -156,6 +156,13 @@ static void build_meter(struct jit *j, u32 i) {
 	fold_emit(j, op);
 }
 
+/* Speculation ends here. No rule may look across: the window is empty on both sides. */
+static void build_barrier(struct jit *j, u32 i) {
+	build_flush(j, j->live_now);
+	fold_emit(j, jop_new(j, J_BARRIER, i));
+	build_flush(j, j->live_now);
+}
+
 /* «if a pred b goto T; d = x; T:» is how clang writes d = a pred b ? d : x for BPF: a select. */
 static bool build_select(struct jit *j, const struct bpf_insn *insn, struct jblock *b, u32 i, struct jop *op) {
 	if (b->fall == NO_BLOCK || i + 2 >= j->f.end)
@@ -165,7 +172,7 @@ static bool build_select(struct jit *j, const struct bpf_insn *insn, struct jblo
 	bool reg = BPF_SRC(mov->code) == BPF_X, wide = BPF_CLASS(mov->code) == BPF_ALU64;
 	if (other->start != i + 1 || other->end != i + 2 || other->preds != 1 || other->fall != b->taken)
 		return false;
-	if ((BPF_CLASS(mov->code) != BPF_ALU && !wide) || BPF_OP(mov->code) != BPF_MOV || mov->off)
+	if ((BPF_CLASS(mov->code) != BPF_ALU && !wide) || BPF_OP(mov->code) != BPF_MOV || mov->off || j->x->facts[i + 1].nospec)
 		return false;
 	if (reg ? mov->src_reg == JREG_FP || (!wide && !(def_of(j, mov->src_reg)->flags & JF_ZEXT)) : !wide && mov->imm < 0)
 		return false;
@@ -333,10 +340,14 @@ u32 build_block(struct jit *j, u32 block, bool follows) {
 	for (u32 i = b->start; i < b->end && !j->error; i++) {
 		if (insn_is_second(&j->x->insns[i]))
 			continue;
+		if (unlikely(j->x->facts[i].nospec))
+			build_barrier(j, i);
 		if (j->n > WINDOW - MAX_OPS)
 			build_flush(j, j->live_now);
 		j->live_now = live_after(j, i);
 		build_insn(j, b, i);
+		if (unlikely(j->x->facts[i].nospec_result) && !j->error)
+			build_barrier(j, i);
 	}
 	u32 next = choose_next(j, block);
 	ASSERT(next == NO_BLOCK || (next < j->f.blocks_n && !j->f.blocks[next].done));

@@ -38,6 +38,7 @@ enum jop_code {
 	J_PROBE, /* d = memory that may be absent (0 then), zero-extended; JF_SIGNED: sign-extended */
 	J_JCC,   /* if (a pred (b, imm or memory)) goto block `target`, else on; JF_ABORT: metered */
 	J_JMP,   /* goto block `target` */
+	J_BARRIER, /* nothing behind it is executed, speculatively either, before all that is in front of it */
 	J_METER, /* subtracts imm from the budget, ends the run when it is exhausted */
 	J_MAY_GOTO,
 	J_CALL,  /* helper imm through data plane symbol disp; JF_ABORT: test the status */

@@ -239,6 +239,9 @@ static inline u8 *x64_swap16(u8 *p, u32 d) {
 	*p++ = 0x66;
 	return x64_u8(x64_op_rr(p, false, 0xc1, X64_ROL, d), 8);
 }
+static inline u8 *x64_lfence(u8 *p) {
+	return x64_u8(x64_u8(x64_u8(p, 0x0f), 0xae), 0xe8);
+}
 static inline u8 *x64_bswap(u8 *p, bool w, u32 d) {
 	p = x64_rex(p, w, 0, 0, d);
 	return x64_u8(x64_u8(p, 0x0f), (u8)(0xc8 | (d & 7)));

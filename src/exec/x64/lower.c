@@ -413,6 +413,7 @@ void x64_lower(struct jit *j, const struct jop *op) {
 	case J_PROBE:
 		x64_lower_probe(j, op);
 		return;
+	case J_BARRIER:
 	case J_METER:
 	case J_MAY_GOTO:
 	case J_CALL:

@@ -195,7 +195,7 @@ static u8 *call_symbol(struct jit *j, u8 *p, u16 symbol) {
 }
 
 /* The context is kept over the call that finds the program; a failing tail call goes on with r0 = -ENOENT. */
-static u8 *lower_tail(struct jit *j, u8 *p) {
+static u8 *lower_tail(struct jit *j, u8 *p, u32 insn) {
 	u32 fail = code_labels(&j->code, 1);
 	E(alu_mi, 4, X64_CMP, RUN(tail_calls), RUN_TAIL_CALLS_MAX);
 	FIX(FIX_JCC, CC_AE, fail);
@@ -210,6 +210,8 @@ static u8 *lower_tail(struct jit *j, u8 *p) {
 	code_end(&j->code, p);
 	x64_leave_frame(j);
 	p = code_begin(&j->code);
+	if (j->x->facts[insn].nospec_result) /* the index was checked with a jump */
+		E(lfence);
 	E(jmp_r, RAX);
 	BIND(fail);
 	E(mov_ri, RAX, (u64)-2 /* ENOENT */);
@@ -225,6 +227,9 @@ static u8 *lower_meter(struct jit *j, u8 *p, u32 cost) {
 void x64_lower_call(struct jit *j, const struct jop *op) {
 	u8 *p = code_begin(&j->code);
 	switch (op->code) {
+	case J_BARRIER:
+		E(lfence);
+		break;
 	case J_METER:
 		p = lower_meter(j, p, (u32)op->imm);
 		break;
@@ -238,7 +243,7 @@ void x64_lower_call(struct jit *j, const struct jop *op) {
 		E(load, RAX, RUN(cpu), 4);
 		break;
 	case J_TAIL:
-		p = lower_tail(j, p);
+		p = lower_tail(j, p, op->insn);
 		break;
 	case J_LOCAL:
 		FIX(FIX_CALL, 0, j->sub_labels + 2 * (u32)op->imm);
