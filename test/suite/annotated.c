@@ -6,6 +6,10 @@
  * the log, the value of a test run. The object is loaded twice with skep's loader, once into an engine and once into the
  * kernel; BPF_PROG_LOAD gets the flags and the log level of the test on its way.
  *
+ * Tests that say what is expected of an unprivileged loader are done once more, as «program/u», by callers without
+ * CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN. The kernel judges them where kernel.unprivileged_bpf_disabled is 0 or can be set
+ * to 0 for the time.
+ *
  * Who is right. The kernel, where it may judge: it is newer than the suite. Where it may not (no bpf(), types of programs
  * that it refuses before it looks at them) the annotation is.
  *
@@ -17,6 +21,7 @@
 #include "judge.h"
 #include <errno.h>
 #include <regex.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,13 +30,19 @@ enum { PATTERNS = 64, TEST_BYTES = 64, INT_MIN_ = -2147483647 - 1, POINTER = 0xc
 
 /* == What a test expects == */
 
-struct test {
-	const char *name;
-	bool annotated, auxiliary, fails, elsewhere, runs;
-	u32 flags, level;
+struct expectation {
+	bool stated, judged, fails, runs;
 	s32 result;
 	const char *pattern[PATTERNS];
 	u32 patterns;
+};
+struct test {
+	const char *name;
+	char shown[96]; /* name, or «name/u» */
+	bool annotated, auxiliary, elsewhere, unpriv;
+	u32 flags, level;
+	struct expectation says, unpriv_says; /* the tags */
+	struct expectation want;              /* of this run */
 };
 
 static bool tag_is(const char *tag, const char *name, const char **rest) {
@@ -64,24 +75,57 @@ static s32 result_named(const char *text) {
 	return (s32)strtoll(text, NULL, 0);
 }
 
+/* A tag whose name ends in suffix, if it is one of those that say what is expected. */
+static bool read_expectation(struct expectation *x, const char *tag, const char *suffix) {
+	char name[64];
+	const char *rest;
+	snprintf(name, sizeof name, "test_expect_failure%s", suffix);
+	if (!strcmp(tag, name))
+		return x->stated = x->judged = x->fails = true;
+	snprintf(name, sizeof name, "test_expect_success%s", suffix);
+	if (!strcmp(tag, name))
+		return x->stated = x->judged = true;
+	snprintf(name, sizeof name, "test_expect_msg%s=", suffix);
+	if (tag_is(tag, name, &rest) && (rest = strchr(rest, '=')) && x->patterns < PATTERNS) {
+		x->pattern[x->patterns++] = rest + 1;
+		return x->stated = true;
+	}
+	snprintf(name, sizeof name, "test_retval%s=", suffix);
+	if (!tag_is(tag, name, &rest))
+		return false;
+	x->result = result_named(rest);
+	return x->stated = x->runs = true;
+}
+
 static void read_tag(struct test *t, const char *tag) {
 	const char *rest;
-	if (!strcmp(tag, "test_expect_failure"))
-		t->annotated = t->fails = true;
-	else if (!strcmp(tag, "test_expect_success"))
+	if (read_expectation(&t->says, tag, "") || read_expectation(&t->unpriv_says, tag, "_unpriv"))
 		t->annotated = true;
 	else if (!strcmp(tag, "test_auxiliary"))
 		t->auxiliary = true;
-	else if (tag_is(tag, "test_expect_msg=", &rest) && (rest = strchr(rest, '=')) && t->patterns < PATTERNS)
-		t->annotated = true, t->pattern[t->patterns++] = rest + 1;
-	else if (tag_is(tag, "test_retval=", &rest))
-		t->runs = true, t->result = result_named(rest);
 	else if (tag_is(tag, "test_log_level=", &rest))
 		t->level = (u32)strtoul(rest, NULL, 0);
 	else if (tag_is(tag, "test_prog_flags=", &rest))
 		t->flags = *rest == '!' ? t->flags & ~flag_named(rest + 1) : t->flags | flag_named(rest);
 	else if (tag_is(tag, "test_arch=", &rest))
 		t->elsewhere |= strcmp(rest, "X86_64") != 0;
+}
+/* What the tags for the unprivileged do not say is as for the privileged. */
+static struct test for_loader(const struct test *t, bool unpriv) {
+	struct test to = *t;
+	struct expectation *x = &to.want;
+	to.unpriv = unpriv;
+	snprintf(to.shown, sizeof to.shown, "%s%s", t->name, unpriv ? "/u" : "");
+	*x = unpriv ? t->unpriv_says : t->says;
+	if (!x->judged)
+		x->fails = t->says.fails;
+	if (!x->runs)
+		x->runs = t->says.runs, x->result = t->says.result;
+	if (!x->patterns) {
+		memcpy(x->pattern, t->says.pattern, sizeof x->pattern);
+		x->patterns = t->says.patterns;
+	}
+	return to;
 }
 static struct test test_of(const struct btf *btf, const char *name) {
 	struct test t = {.name = name};
@@ -124,16 +168,16 @@ static bool pattern_find(const char *pattern, const char **at) {
 	return found;
 }
 /* The first pattern that the log does not have behind those before it, or NULL. */
-static const char *missing_pattern(const struct test *t, const char *log) {
-	for (u32 i = 0; i < t->patterns; i++)
-		if (!pattern_find(t->pattern[i], &log))
-			return t->pattern[i];
+static const char *missing_pattern(const struct expectation *x, const char *log) {
+	for (u32 i = 0; i < x->patterns; i++)
+		if (!pattern_find(x->pattern[i], &log))
+			return x->pattern[i];
 	return NULL;
 }
 /* == Loading == */
 
 /* One test, by one judge. Returns the object, to be closed by the caller; NULL when the object cannot be loaded. */
-static struct skep_object *ask(struct judge *j, const char *path, const struct test *t) {
+static struct skep_object *ask_once(struct judge *j, const char *path, const struct test *t) {
 	struct skep_object *o = judge_open(j, path);
 	if (!o)
 		return NULL;
@@ -143,6 +187,15 @@ static struct skep_object *ask(struct judge *j, const char *path, const struct t
 	j->flags = t->flags, j->level = MAX(t->level, 1u);
 	judge_program(j, skep_object__find_program(o, t->name));
 	return o;
+}
+/* Some have maps that the unprivileged cannot make, for other tests: then only the program is loaded without capabilities. */
+static struct skep_object *ask(struct judge *j, const char *path, const struct test *t) {
+	j->maps_too = true;
+	struct skep_object *o = ask_once(j, path, t);
+	if (o || !j->unpriv)
+		return o;
+	j->maps_too = false;
+	return ask_once(j, path, t);
 }
 
 static bool run(const struct judge *j, s32 *result) {
@@ -169,28 +222,28 @@ static struct {
 } sum;
 
 static void differs(const char *object, const struct test *t, enum kind kind, const char *ours, const char *theirs) {
-	bool known = known_has(sum.known, object, t->name, kind_names[kind]);
+	bool known = known_has(sum.known, object, t->shown, kind_names[kind]);
 	sum.differ[kind]++;
 	sum.new_ones += !known;
 	if (!known || sum.all)
-		printf("# %s %s %s%s\n#   skep:      %s\n#   reference: %s\n", object, t->name, kind_names[kind],
+		printf("# %s %s %s%s\n#   skep:      %s\n#   reference: %s\n", object, t->shown, kind_names[kind],
 		       known ? " (known)" : "", ours, theirs);
 }
 static void compare(const char *object, const struct test *t, const struct judge *ours, const struct judge *kernel) {
-	bool judged = kernel && judge_has_judged(kernel), fails = judged ? kernel->verdict < 0 : t->fails, fail = ours->verdict < 0;
+	bool judged = kernel && judge_has_judged(kernel), fails = judged ? kernel->verdict < 0 : t->want.fails, fail = ours->verdict < 0;
 	char a[512], b[512], line[400], other[400];
 	sum.judged += judged;
 	words_of(ours, a, sizeof a);
 	if (ours->verdict == -EOPNOTSUPP) {
 		sum.not_yet++;
 		if (sum.all)
-			printf("# %s %s not yet: %s\n", object, t->name, a);
+			printf("# %s %s not yet: %s\n", object, t->shown, a);
 		return;
 	}
 	if (judged)
 		words_of(kernel, b, sizeof b);
 	else
-		snprintf(b, sizeof b, "%s, by the annotation", t->fails ? "refused" : "accepted");
+		snprintf(b, sizeof b, "%s, by the annotation", t->want.fails ? "refused" : "accepted");
 	sum.of[KIND_VERDICT]++, sum.of[KIND_ACCEPTED]++;
 	if (fail != fails) {
 		differs(object, t, fail ? KIND_VERDICT : KIND_ACCEPTED, a, b);
@@ -202,15 +255,15 @@ static void compare(const char *object, const struct test *t, const struct judge
 		if (strcmp(line, other))
 			differs(object, t, KIND_MESSAGE, line, other);
 	}
-	if (t->patterns) {
-		const char *missing = missing_pattern(t, ours->log);
+	if (t->want.patterns) {
+		const char *missing = missing_pattern(&t->want, ours->log);
 		sum.of[KIND_LOG]++;
-		if (missing && !(judged && missing_pattern(t, kernel->log)))
+		if (missing && !(judged && missing_pattern(&t->want, kernel->log)))
 			differs(object, t, KIND_LOG, "its log does not have the line", missing);
 	}
 	struct engine_problem problem;
-	s32 here, there = t->result;
-	if (t->runs && !fail) {
+	s32 here, there = t->want.result;
+	if (t->want.runs && !fail) {
 		bool ran = run(ours, &here);
 		if (judged && !run(kernel, &there))
 			return;
@@ -221,9 +274,43 @@ static void compare(const char *object, const struct test *t, const struct judge
 			snprintf(a, sizeof a, "did not run: %.480s",
 			         engine_explain(ours->engine, &problem) ? problem.sentence : "no reason given");
 		snprintf(b, sizeof b, "%d", there);
-		if (!ran || (here != there && t->result != (s32)POINTER))
+		if (!ran || (here != there && t->want.result != (s32)POINTER))
 			differs(object, t, KIND_RESULT, a, b);
 	}
+}
+
+/* kernel.unprivileged_bpf_disabled, set to 0 for the time where that is possible. */
+static const char sysctl_path[] = "/proc/sys/kernel/unprivileged_bpf_disabled";
+static char sysctl_before;
+static bool sysctl_set(char to) {
+	FILE *f = fopen(sysctl_path, "we");
+	bool done = f && fputc(to, f) != EOF;
+	return f && !fclose(f) && done;
+}
+static void sysctl_restore(void) {
+	sysctl_set(sysctl_before);
+}
+static void stop(int signal_number) {
+	exit(2);
+}
+static bool unpriv_enabled(void) {
+	static int enabled = -1;
+	FILE *f;
+	if (enabled >= 0)
+		return enabled;
+	enabled = 0;
+	f = fopen(sysctl_path, "re");
+	int c = f ? fgetc(f) : EOF;
+	if (f)
+		fclose(f);
+	sysctl_before = (char)c;
+	if (c == '0' || (c == '2' && sysctl_set('0')))
+		enabled = 1;
+	if (enabled && c != '0') {
+		atexit(sysctl_restore);
+		signal(SIGINT, stop), signal(SIGTERM, stop);
+	}
+	return enabled;
 }
 
 static const struct btf *kernel_types;
@@ -231,14 +318,14 @@ static char *logs[2];
 
 static void one_test(const char *path, const char *object, const struct test *t, bool has_kernel) {
 	struct engine_opts opts = {.size = sizeof opts, .backing = BACKING_ANONYMOUS, .kernel_btf = kernel_types};
-	struct judge ours = {.log = logs[0]}, kernel = {.log = logs[1]};
+	struct judge ours = {.log = logs[0], .unpriv = t->unpriv}, kernel = {.log = logs[1], .unpriv = t->unpriv};
 	if (engine_create(&opts, &ours.engine))
 		return;
 	struct skep_object *o = ask(&ours, path, t), *k = has_kernel ? ask(&kernel, path, t) : NULL;
 	sum.tests++;
 	compare(object, t, &ours, k ? &kernel : NULL);
 	if (sum.verbose)
-		printf("%s %s\n%s\n", object, t->name, ours.log);
+		printf("%s %s\n%s\n", object, t->shown, ours.log);
 	if (k)
 		skep_object__close(k);
 	if (o)
@@ -261,8 +348,12 @@ static void one_object(const char *path, bool has_kernel) {
 	for (struct skep_program *p = NULL; (p = skep_object__next_program(o, p));) {
 		struct test t = test_of(skep_object__btf(o), skep_program__name(p));
 		sum.elsewhere += t.annotated && t.elsewhere;
-		if (t.annotated && !t.elsewhere)
-			one_test(path, object, &t, has_kernel);
+		bool unpriv = t.unpriv_says.stated, priv = t.says.stated || !unpriv;
+		struct test as = for_loader(&t, false), as_unpriv = for_loader(&t, true);
+		if (t.annotated && !t.elsewhere && priv)
+			one_test(path, object, &as, has_kernel);
+		if (t.annotated && !t.elsewhere && unpriv)
+			one_test(path, object, &as_unpriv, has_kernel && unpriv_enabled());
 		fflush(stdout);
 	}
 	skep_object__close(o);

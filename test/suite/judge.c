@@ -1,5 +1,6 @@
 #include "judge.h"
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,11 +14,32 @@ bool judge_has_kernel(void) {
 	return syscall(SYS_bpf, BPF_MAP_CREATE, &nothing, sizeof nothing) < 0 && errno == EINVAL;
 }
 
+/* Takes capabilities away, all of those that bpf(2) asks for, and gives them back. */
+static void drop(bool back) {
+	static struct __user_cap_data_struct whole[2];
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct less[2];
+	if (!back && syscall(SYS_capget, &head, whole))
+		exit(2);
+	memcpy(less, whole, sizeof less);
+	less[0].effective &= ~(1u << CAP_SYS_ADMIN | 1u << CAP_NET_ADMIN);
+	less[1].effective &= ~(1u << (CAP_BPF - 32) | 1u << (CAP_PERFMON - 32));
+	if (syscall(SYS_capset, &head, back ? whole : less))
+		exit(2);
+}
+
 s64 judge_bpf(const struct judge *j, u32 cmd, union bpf_attr *attr, u32 size) {
+	bool lacks = j->unpriv && (j->maps_too || cmd == BPF_PROG_LOAD);
+	struct bpf_caller caller = {.lacks = lacks ? VERIFY_BPF | VERIFY_PERFMON | VERIFY_NET_ADMIN : 0};
 	if (j->engine)
-		return skep_bpf(j->engine, cmd, attr, size);
-	long r = syscall(SYS_bpf, cmd, attr, size);
-	return r < 0 ? -errno : r;
+		return skep_bpf_for(j->engine, &caller, cmd, (u64)(uintptr_t)attr, size);
+	if (lacks)
+		drop(false);
+	s64 r = syscall(SYS_bpf, cmd, attr, size);
+	r = r < 0 ? -errno : r;
+	if (lacks)
+		drop(true);
+	return r;
 }
 
 /* Maps whose sizes the program's own loader would set have room for one element. */

@@ -11,6 +11,7 @@ enum { JUDGE_LOG = 8 << 20 };
 
 struct judge {
 	struct skep_engine *engine; /* NULL: the kernel */
+	bool unpriv, maps_too;      /* without capabilities: programs are loaded; maps are made as well */
 	const char *kconfig;        /* configuration for objects that want one, NULL: the judge's own */
 	char *log;                  /* JUDGE_LOG bytes */
 	u32 flags, level;           /* for the program that is being judged, beside its own */
