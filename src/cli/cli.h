@@ -16,6 +16,7 @@ struct cli {
 	bool verbose;               /* --verbose: the verifier's log with a refusal */
 	struct skep_engine *engine; /* made by cli_engine when first asked for */
 	bool interpreter;           /* programs run interpreted in this process */
+	bool untrusted;             /* they are those of a user without capabilities */
 	u32 problems;               /* errors reported so far */
 };
 

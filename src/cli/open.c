@@ -22,7 +22,7 @@ struct skep_engine *cli_engine(struct cli *cli) {
 	if (cli->engine)
 		return cli->engine;
 	struct engine_opts opts = {.size = sizeof opts, .backing = BACKING_FILES, .log = engine_log, .log_owner = cli,
-	                           .interpreter_only = cli->interpreter};
+	                           .interpreter_only = cli->interpreter, .untrusted = cli->untrusted};
 	u32 before = cli->problems;
 	int error = engine_create(&opts, &cli->engine);
 	if (error && cli->problems == before)

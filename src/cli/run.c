@@ -253,6 +253,7 @@ int cmd_run(struct cli *cli, int argc, char **argv) {
 	const char *duration = cli_option(&a, "duration"), *out = cli_option(&a, "out");
 	if (duration && read_duration(cli, duration, &seconds))
 		return EXIT_CANNOT;
+	cli->untrusted = cli_option(&a, "untrusted") != NULL;
 	if (!cli_engine(cli))
 		return EXIT_CANNOT;
 	struct running *r = calloc(1, sizeof *r);

@@ -299,6 +299,7 @@ int cmd_test(struct cli *cli, int argc, char **argv) {
 	if (repeat && !cli_number(cli, "--repeat", repeat, 1, 1000000000, &t.repeat))
 		return EXIT_CANNOT;
 	cli->interpreter = cli_option(&a, "interpreter") != NULL;
+	cli->untrusted = cli_option(&a, "untrusted") != NULL;
 	t.expect = cli_option(&a, "expect");
 	struct skep_object *object;
 	if (!cli_engine(cli))

@@ -99,7 +99,8 @@ static struct skep_engine *engine_for(struct verdict *v, const struct arguments 
 	if (!wanted)
 		return v->cli->engine;
 	if (!v->types && !btf_read_file(cli_option(a, "btf"), NULL, 0, NULL, &v->types)) {
-		struct engine_opts opts = {.size = sizeof opts, .backing = BACKING_ANONYMOUS, .kernel_btf = v->types};
+		struct engine_opts opts = {.size = sizeof opts, .backing = BACKING_ANONYMOUS, .kernel_btf = v->types,
+		                           .untrusted = v->cli->untrusted};
 		if (engine_create(&opts, &v->typed))
 			v->typed = NULL;
 	}
@@ -171,6 +172,7 @@ int cmd_verify(struct cli *cli, int argc, char **argv) {
 	if (!known)
 		return cli_error(cli, "text, json, gcc or github", "there is no format '%s'", format);
 	cli->json |= !strcmp(format, "json");
+	cli->untrusted = cli_option(&a, "untrusted") != NULL;
 	if (!cli_engine(cli))
 		return EXIT_CANNOT;
 	struct verdict v = {.cli = cli, .format = format, .rows = json_array()};

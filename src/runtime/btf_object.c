@@ -112,7 +112,7 @@ s64 cmd_btf_load(struct call *c) {
 		return -EINVAL;
 	if (a->btf_flags & BPF_F_TOKEN_FD)
 		return -EBADF;
-	if (!(c->caps & (VERIFY_BPF | VERIFY_SYS_ADMIN)))
+	if (call_lacks_bpf(c))
 		return -EPERM;
 	if (a->btf_size > BTF_SIZE_MAX)
 		return -E2BIG;

@@ -216,7 +216,7 @@ static command *const commands[__MAX_BPF_CMD] = {
 s64 skep_bpf_for(struct skep_engine *e, const struct bpf_caller *caller, u32 cmd, u64 attr, u32 size) {
 	struct call c;
 	c.e = e, c.caller = caller, c.uattr = attr, c.size = size, c.explained = false;
-	c.caps = e->opts.caps & ~(caller ? caller->lacks : 0);
+	c.caps = e->opts.untrusted ? 0 : e->opts.caps & ~(caller ? caller->lacks : 0);
 	memset(&c.attr, 0, sizeof c.attr);
 	s64 result = call_tail_zero(&c, attr, sizeof c.attr, size);
 	c.size = MIN(size, (u32)sizeof c.attr);

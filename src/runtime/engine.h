@@ -16,6 +16,7 @@ struct engine_opts {
 	enum engine_backing backing;
 	const char *directory; /* BACKING_FILES: NULL = $XDG_RUNTIME_DIR/skep, else a private directory on /dev/shm */
 	u64 caps;              /* enum verify_cap; 0 = BPF | PERFMON | NET_ADMIN */
+	bool untrusted;        /* programs and maps are those of a user without capabilities, whatever caps says */
 	bool interpreter_only;
 	bool metered; /* programs carry a budget */
 	/* programs run in the interpreter and are checked against the verifier's states; a program in one thread at a time */
@@ -62,7 +63,8 @@ struct engine_problem {
 };
 bool engine_explain(struct skep_engine *e, struct engine_problem *out);
 
-/* The verdict of this engine's last BPF_PROG_LOAD: borrowed until the next one by any thread. NULL before the first. */
+/* The verdict of this engine's last BPF_PROG_LOAD: borrowed until the next one by any thread. NULL before the first, and
+ * when that one was refused for its attributes. */
 struct engine_verdict {
 	int error; /* what the command gave, 0 = loaded */
 	struct verify_diag diag;

@@ -204,9 +204,10 @@ s64 cmd_map_create(struct call *c) {
 	err = describe(c->e, m);
 	if (!err && !m->m.ops)
 		err = map_check_unrun(c->e->abi, &m->m.facts);
-	if (!err && ((row->flags & MAP_BPF && !(c->caps & VERIFY_BPF)) ||
+	if (!err && ((row->flags & MAP_BPF && !(c->caps & (VERIFY_BPF | VERIFY_SYS_ADMIN))) ||
 				 (row->flags & MAP_NET_ADMIN && !(c->caps & (VERIFY_NET_ADMIN | VERIFY_SYS_ADMIN)))))
-		err = -EPERM;
+		err = explain(c, -EPERM, "maps of type %s take %s, which their maker does not have", row->name,
+					  row->flags & MAP_BPF ? "CAP_BPF" : "CAP_NET_ADMIN");
 	if (!err && a->map_type == BPF_MAP_TYPE_STRUCT_OPS && !a->btf_vmlinux_value_type_id)
 		err = -EINVAL;
 	m->m.facts.map_flags &= ~(BPF_F_RDONLY | BPF_F_WRONLY); /* of the descriptor, not of the map */

@@ -167,6 +167,11 @@ int prog_info(struct call *c, struct object_prog *p) {
 	info.verified_insns = p->verified_insns;
 	info.attach_btf_obj_id = 0, info.attach_btf_id = p->attach_btf_id;
 	err = give_map_ids(c, p, &info);
+	if (call_lacks_bpf(c)) { /* its code is not told */
+		info.xlated_prog_len = info.jited_prog_len = info.nr_jited_ksyms = info.nr_jited_func_lens = 0;
+		info.nr_func_info = info.nr_line_info = info.nr_jited_line_info = info.nr_prog_tags = 0;
+		return err ? err : info_write(c, &info, given);
+	}
 	if (!err)
 		err = give_xlated(c, p, &info);
 	if (!err)

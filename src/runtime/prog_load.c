@@ -8,9 +8,9 @@
  * run is loaded, shows in listings and can be pinned; running or attaching it is refused with the sentence.
  *
  * A record of the store holds what was loaded, not what was made of it: a process that opens a program verifies it
- * again. The directory is the user's own, so this is not for secrecy; it is what keeps a damaged or forged record from
- * becoming machine code. In the record maps are named by their place in the list of ids (BPF_PSEUDO_MAP_IDX), which is
- * also how they are verified again.
+ * again, with the capabilities that its loader had. The directory is the user's own, so this is not for secrecy; it is
+ * what keeps a damaged or forged record from becoming machine code. In the record maps are named by their place in the
+ * list of ids (BPF_PSEUDO_MAP_IDX), which is also how they are verified again.
  *
  * Checks stand in the kernel's order, so that the first error is the kernel's. Verification runs without the engine's
  * lock; the maps it met are in use (object.uses) until they are held by the program. */
@@ -148,6 +148,9 @@ static int check_attach(const struct abi_prog_type *row, const union bpf_attr *a
 		return -EINVAL;
 	return 0;
 }
+static int needs(struct call *c, const struct abi_prog_type *row, const char *cap) {
+	return explain(c, -EPERM, "programs of type %s take %s, which their loader does not have", row->name, cap);
+}
 static int check_attr(struct call *c) {
 	union bpf_attr *a = &c->attr;
 	const struct abi_prog_type *row = abi_prog_type(c->e->abi, a->prog_type);
@@ -158,14 +161,14 @@ static int check_attr(struct call *c) {
 		a->expected_attach_type = row->attach_default;
 	if (a->prog_flags & BPF_F_TOKEN_FD)
 		return -EBADF; /* tokens cannot be made here */
-	if (!a->insn_cnt || a->insn_cnt > (caps & VERIFY_BPF ? BPF_COMPLEXITY_LIMIT_INSNS : BPF_MAXINSNS))
+	if (!a->insn_cnt || a->insn_cnt > (caps & (VERIFY_BPF | VERIFY_SYS_ADMIN) ? BPF_COMPLEXITY_LIMIT_INSNS : BPF_MAXINSNS))
 		return -E2BIG;
-	if (row && !(row->flags & PROG_UNPRIV) && !(caps & VERIFY_BPF))
-		return -EPERM;
+	if (row && !(row->flags & PROG_UNPRIV) && !(caps & (VERIFY_BPF | VERIFY_SYS_ADMIN)))
+		return needs(c, row, "CAP_BPF");
 	if (row && (row->flags & PROG_NET_ADMIN) && !(caps & (VERIFY_NET_ADMIN | VERIFY_SYS_ADMIN)))
-		return -EPERM;
+		return needs(c, row, "CAP_NET_ADMIN");
 	if (row && (row->flags & PROG_PERFMON) && !(caps & (VERIFY_PERFMON | VERIFY_SYS_ADMIN)))
-		return -EPERM;
+		return needs(c, row, "CAP_PERFMON");
 	if (a->attach_prog_fd)
 		return explain(c, -EOPNOTSUPP,
 					   "programs that attach to another program are not available in the user engine: not "
@@ -197,7 +200,7 @@ static int run_verifier(struct load *l, struct arena *arena, struct verify_outpu
 		.prog_flags = p->flags,
 		.license = l->license,
 		.gpl_compatible = gpl_compatible(l->license),
-		.caps = l->c->caps,
+		.caps = e->opts.caps & ~(u64)p->lacks,
 		.map_by_fd = map_by_fd,
 		.map_by_index = map_by_index,
 		.owner = l,
@@ -240,6 +243,13 @@ static void keep_verdict(struct skep_engine *e, struct arena *arena, const struc
 	e->verdict_arena = *arena;
 	e->verdict = (struct engine_verdict){.error = error, .diag = out->diag, .stats = out->stats};
 	e->verdict_made = true;
+	pthread_mutex_unlock(&e->mutex);
+}
+
+/* The last load was refused before it was judged. */
+static void forget_verdict(struct skep_engine *e) {
+	pthread_mutex_lock(&e->mutex);
+	e->verdict_made = false;
 	pthread_mutex_unlock(&e->mutex);
 }
 
@@ -410,11 +420,14 @@ s64 cmd_prog_load(struct call *c) {
 	struct verify_output out = {0};
 	struct arena arena;
 	s64 r = check_attr(c);
-	if (r)
+	if (r) {
+		forget_verdict(c->e);
 		return r;
+	}
 	if (!(l.p = new_prog()))
 		return -ENOMEM;
 	arena_init(&arena, 0);
+	l.p->lacks = (u32)(c->e->opts.caps & ~c->caps);
 	r = read_prog(c, &l);
 	if (!r && !log_is_sane(&c->attr))
 		r = -EINVAL;
@@ -444,7 +457,7 @@ s64 cmd_prog_load(struct call *c) {
 	if (judged)
 		keep_verdict(c->e, &arena, &out, r < 0 ? (int)r : 0);
 	else
-		arena_free(&arena);
+		arena_free(&arena), forget_verdict(c->e);
 	return r;
 }
 

@@ -40,6 +40,7 @@ struct record *prog_record(const struct object_prog *p, u32 *size) {
 		.ids_n = p->held.n,
 		.maps_n = p->p.maps_n,
 		.btf_id = p->btf ? p->btf->o.id : 0,
+		.lacks = p->lacks,
 	};
 	memcpy(h.name, p->p.name, sizeof h.name);
 	memcpy(h.tag, p->tag, sizeof h.tag);
@@ -84,7 +85,7 @@ int prog_read_record(struct load *l, const struct record *r) {
 	if (at.end > r->head.size || from[at.license + h->license_size - 1])
 		return -EIO;
 	p->p.type = h->type, p->p.attach_type = h->attach_type, p->flags = h->flags, p->attach_btf_id = h->attach_btf_id;
-	p->insns_n = h->insns_n;
+	p->insns_n = h->insns_n, p->lacks = h->lacks;
 	p->func_info_n = h->func_info_n, p->func_info_size = h->func_info_size;
 	p->line_info_n = h->line_info_n, p->line_info_size = h->line_info_size;
 	memcpy(p->p.name, h->name, sizeof h->name);

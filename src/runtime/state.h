@@ -80,6 +80,7 @@ struct object_prog {
 	u8 tag[8];
 	bool gpl, sleepable, xdp_has_frags, needs_epoch;
 	u32 flags, attach_btf_id, verified_insns, nr_cpus;
+	u32 lacks; /* enum verify_cap: what its loader did not have */
 	char license[128];
 	void *func_info, *line_info;
 	u32 func_info_n, func_info_size, line_info_n, line_info_size;
@@ -182,6 +183,12 @@ struct call {
 
 static inline struct object_map *map_of_facts(const struct map_facts *f) {
 	return CONTAINER(f->owner, struct object_map, m);
+}
+
+/* A caller who has neither CAP_BPF nor CAP_SYS_ADMIN. The owner of an engine for untrusted programs is not one: types and
+ * dumps are for whoever looks at the programs. */
+static inline bool call_lacks_bpf(const struct call *c) {
+	return c->caller && c->caller->lacks & VERIFY_BPF;
 }
 
 /* call.c: the caller's memory and the words for people. explain gives error back, so that one can return it. */

@@ -50,7 +50,7 @@ struct record_map {
 struct record_prog {
 	u32 type, attach_type, flags, attach_btf_id;
 	u32 insns_n, func_info_n, func_info_size, line_info_n, line_info_size, license_size;
-	u32 ids_n, maps_n, btf_id, pad;
+	u32 ids_n, maps_n, btf_id, lacks;
 	char name[16];
 	u8 tag[8];
 };
