@@ -115,6 +115,8 @@ SKEP_API int skep_program__fd(const struct skep_program *program); /* -EBADF bef
 SKEP_API const void *skep_program__insns(const struct skep_program *program, size_t *count);
 /* Loads one program alone, its maps being there; for tools that go on after a refusal. */
 SKEP_API int skep_program__load(struct skep_program *program, struct skep_engine *engine);
+/* Gives it back: it can be loaded again. */
+SKEP_API void skep_program__unload(struct skep_program *program);
 /* Pins a loaded program or map at a path of the bpf file system (skep's own unless loaded into the kernel). */
 SKEP_API int skep_program__pin(const struct skep_program *program, const char *path);
 

@@ -148,7 +148,7 @@ enum abi_ctx_id {
 	CTX_IDS
 };
 enum abi_ctx_why { CTX_OK, CTX_NO_FIELD, CTX_BAD_SIZE, CTX_MISALIGNED, CTX_READ_ONLY, CTX_WRITE_ONLY, CTX_WRONG_TYPE,
-                   CTX_WRONG_ATTACH, CTX_ACROSS };
+                   CTX_WRONG_ATTACH, CTX_ACROSS, CTX_TOO_NEW };
 const struct abi_ctx *abi_ctx(const struct skep_abi *abi, u32 ctx_id);
 const struct abi_ctx *abi_ctx_by_name(const struct skep_abi *abi, const char *name);
 /* The field that an access of the context hits, checked against the program's type, or NULL with the reason in *why.
@@ -403,6 +403,19 @@ struct abi_profile {
 u16 abi_version(const char *text); /* "6.1", "v6.1", "6.1.0-18-amd64" as KV; 0 when it is none */
 const struct abi_profile *abi_profile(const char *name); /* a version that has a row, or NULL */
 const struct abi_profile *abi_profile_at(u32 i);
+
+/* What else came after 4.9: features.def. */
+struct abi_feature {
+	const char *name, *what, *source; /* "JMP32", "32-bit comparisons", the commit that brought it */
+	u16 since;
+};
+enum abi_features {
+#define FEATURE(NAME, ...) FEATURE_##NAME,
+#include "abi/features.def"
+	ABI_FEATURES
+};
+const struct abi_feature *abi_feature(u32 feature); /* enum abi_features; NULL beyond them */
+u16 abi_field_since(const char *structure, const char *member); /* 0: as old as the structure, or not known */
 
 /* == The registry == */
 

@@ -1,5 +1,8 @@
 /* Options of a verb, by the rows of cmd.def. Options and words may be mixed; -- ends the options: what follows is the
- * command of a verb that takes one, and words for the others. */
+ * command of a verb that takes one, and words for the others.
+ *
+ * An option whose argument is in brackets may stand alone: a word behind it is its value when it starts with a digit.
+ * Letters of options that go everywhere give way to those of the verb. */
 #include "cli/cli.h"
 #include "cli/out/out.h"
 #include <errno.h>
@@ -91,6 +94,11 @@ static int parse_option(struct cli *cli, int argc, char **argv, int *i, struct a
 	if (!r)
 		return unknown_option(cli, w);
 	const char *value = equals ? equals + 1 : NULL;
+	bool optional = r->argument && r->argument[0] == '['; /* a word behind it is its value when it is a number */
+	if (optional && !value && *i + 1 < argc && argv[*i + 1][0] >= '0' && argv[*i + 1][0] <= '9')
+		value = argv[++*i];
+	if (optional)
+		return take(cli, out, r, value);
 	if (r->argument && !value && w[1] != '-' && w[2])
 		value = w + 2;
 	else if (!r->argument && (value || (w[1] != '-' && w[2])))

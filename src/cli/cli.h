@@ -56,8 +56,9 @@ struct skep_engine *cli_engine(struct cli *cli);
 
 /* Opens an object, or compiles a source first. EXIT_YES or EXIT_CANNOT with everything said. */
 int cli_open(struct cli *cli, const char *path, const struct arguments *a, struct skep_object **out);
+/* bpf NULL: by the engine that it is loaded with. */
 int cli_open_with(struct cli *cli, const char *path, const struct arguments *a, skep_diagnostic_fn *diagnostic, void *owner,
-                  struct skep_object **out);
+                  skep_bpf_fn *bpf, struct skep_object **out);
 
 /* There is no program of this name in this object (NULL: none at all): says so, with the nearest. EXIT_CANNOT. */
 int cli_no_program(struct cli *cli, const struct skep_object *object, const char *path, const char *name);

@@ -93,11 +93,11 @@ static int compile(struct cli *cli, const char *source, const struct arguments *
 }
 
 int cli_open(struct cli *cli, const char *path, const struct arguments *a, struct skep_object **out) {
-	return cli_open_with(cli, path, a, cli_diagnostic, cli, out);
+	return cli_open_with(cli, path, a, cli_diagnostic, cli, NULL, out);
 }
 
 int cli_open_with(struct cli *cli, const char *path, const struct arguments *a, skep_diagnostic_fn *diagnostic, void *owner,
-                  struct skep_object **out) {
+                  skep_bpf_fn *bpf, struct skep_object **out) {
 	char compiled[64];
 	int fd = -1;
 	const char *file = path;
@@ -114,7 +114,8 @@ int cli_open_with(struct cli *cli, const char *path, const struct arguments *a, 
 	    .size = sizeof opts,
 	    .name = path,
 	    .btf_path = cli_option(a, "btf"),
-	    .log_level = verbose ? cli_option_count(a, "verbose") > 1 ? 2 | 4 : 1 | 4 : 0,
+	    .bpf = bpf,
+	    .log_level = verbose ? cli_option_count(a, "verbose") > 1 ? 2 | 4 : 1 | 4 : bpf ? 1 | 4 : 0,
 	    .diagnostic = diagnostic,
 	    .diagnostic_owner = owner,
 	    .relaxed_maps = true,

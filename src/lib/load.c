@@ -405,6 +405,11 @@ int skep_program__load(struct skep_program *p, struct skep_engine *engine) {
 	int err = object_prepare(p->object, engine);
 	return err || p->fd >= 0 ? err : program_load(p);
 }
+void skep_program__unload(struct skep_program *p) {
+	if (p->fd >= 0)
+		object_close_fd(p->object, p->fd);
+	p->fd = -1;
+}
 int skep_program__pin(const struct skep_program *p, const char *path) {
 	return pin(p->object, p->fd, path);
 }

@@ -160,6 +160,9 @@ const struct btf *engine_kernel_btf(struct skep_engine *e) {
 bool engine_types_given(const struct skep_engine *e) {
 	return e->opts.kernel_btf;
 }
+void engine_set_kernel(struct skep_engine *e, u16 kernel) {
+	e->opts.kernel = kernel;
+}
 const struct engine_opts *engine_options(const struct skep_engine *e) {
 	return &e->opts;
 }

@@ -25,6 +25,7 @@ struct engine_opts {
 	void *log_owner;
 	bool handles; /* the host forbids descriptors: commands give integers from ENGINE_HANDLE up instead */
 	const struct btf *kernel_btf; /* types behind BTF pointers and attach_btf_id; NULL = skep's own (abi/types.h) */
+	u16 kernel; /* KV of an older kernel whose rules programs are verified by, as far as they are known; 0 = 6.18 */
 	u64 commit_limit;             /* BACKING_FILES: maps up to this many bytes get their memory at once; 0 = 64 MiB */
 };
 enum { ENGINE_HANDLE = 0x40000000 };
@@ -90,6 +91,7 @@ const struct skep_abi *engine_abi(const struct skep_engine *e);
  * memory. */
 const struct btf *engine_kernel_btf(struct skep_engine *e);
 bool engine_types_given(const struct skep_engine *e); /* engine_opts.kernel_btf, not skep's own */
+void engine_set_kernel(struct skep_engine *e, u16 kernel); /* for what is verified from now on */
 const struct engine_opts *engine_options(const struct skep_engine *e);
 /* The services for runs in this process: what a caller of engine_run puts into run->env (NULL there means this). */
 const struct run_env *engine_env(struct skep_engine *e);

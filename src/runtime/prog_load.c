@@ -212,6 +212,7 @@ static int run_verifier(struct load *l, struct arena *arena, struct verify_outpu
 		.line_info_n = p->line_info_n,
 		.line_info_size = p->line_info_size,
 		.attach_btf_id = p->attach_btf_id,
+		.kernel = e->opts.kernel,
 		.kernel_btf = engine_kernel_btf(e),
 		.oracle = p->oracle,
 		.log_level = l->log_level,

@@ -13,6 +13,7 @@ static const char *why_text(enum abi_ctx_why why) {
 	case CTX_WRITE_ONLY: return "it can only be written";
 	case CTX_WRONG_TYPE: return "programs of this type may not";
 	case CTX_WRONG_ATTACH: return "programs with this attach type may not";
+	case CTX_TOO_NEW: return "that kernel does not have it yet";
 	case CTX_ACROSS: return "the access crosses the border of fields";
 	default: return "there is no such field";
 	}
@@ -77,6 +78,8 @@ int check_ctx_access(struct verifier *v, s32 off, u32 size, bool write, bool sex
 	}
 	if (!field)
 		return refuse_ctx(v, off, size, write, why);
+	if (v->in->kernel && abi_field_since(v->ctx->name, field->name) > v->in->kernel)
+		return refuse_ctx(v, off, size, write, CTX_TOO_NEW);
 	if (sext && field->reg && base_type(field->reg) != SCALAR_VALUE) /* a pointer cannot be sign-extended */
 		return refuse_ctx(v, off, size, write, CTX_BAD_SIZE);
 	if (v->type->ctx == CTX_BTF_ARGS) {
