@@ -47,3 +47,14 @@ $(O)/test/suite/interpose.so: test/suite/interpose.c $(BELOW_lib:%=$(O)/lib/%.a)
 .PHONY: check-test-verifier
 check-test-verifier: $(O)/test/suite/interpose.so
 	@test/suite/test_verifier.sh $(SUITE) $(abspath $<)
+
+# Programs that others have written: the rest of that suite, and what Debian's packages have compiled.
+CORPUS = $(SUITE)/corpus/*/*.bpf.o
+.PHONY: check-corpus bench-corpus
+check-corpus: $(O)/test/suite/corpus suite-objects
+	@test/suite/corpus.sh $(SUITE)
+	@$< --known test/suite/corpus.txt $(CORPUS)
+# How long loading them takes, beside the kernel.
+bench-corpus: $(O)/test/suite/corpus suite-objects
+	@test/suite/corpus.sh $(SUITE)
+	@$< --time 5 $(CORPUS) | grep -A9 '^# loading'

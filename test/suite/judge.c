@@ -47,9 +47,10 @@ static s64 create_map(const struct judge *j, union bpf_attr *attr, u32 size) {
 	union bpf_attr asked = *attr;
 	s64 fd = judge_bpf(j, BPF_MAP_CREATE, attr, size);
 	bool no_frames = asked.map_type == BPF_MAP_TYPE_STACK_TRACE && !asked.value_size;
+	bool ring = asked.map_type == BPF_MAP_TYPE_RINGBUF || asked.map_type == BPF_MAP_TYPE_USER_RINGBUF;
 	if (fd != -EINVAL || (asked.max_entries && !no_frames))
 		return fd;
-	asked.max_entries = MAX(asked.max_entries, 1u);
+	asked.max_entries = MAX(asked.max_entries, ring ? 4096u : 1u);
 	asked.value_size = no_frames ? 8 : asked.value_size;
 	return judge_bpf(j, BPF_MAP_CREATE, &asked, size);
 }
@@ -57,6 +58,10 @@ static s64 create_map(const struct judge *j, union bpf_attr *attr, u32 size) {
 static int64_t on_command(void *owner, unsigned cmd, void *attr_, unsigned size) {
 	struct judge *j = owner;
 	union bpf_attr *attr = attr_;
+	if (cmd == BPF_MAP_UPDATE_ELEM && j->engine) { /* slots of maps that do not run in the user engine stay empty */
+		s64 r = judge_bpf(j, cmd, attr, size);
+		return r == -EOPNOTSUPP ? 0 : r;
+	}
 	if (cmd == BPF_MAP_CREATE)
 		return create_map(j, attr, MIN(size, (u32)sizeof *attr));
 	if (cmd != BPF_PROG_LOAD || !j->watching)
@@ -97,6 +102,8 @@ struct skep_object *judge_open(struct judge *j, const char *path) {
 
 void judge_program(struct judge *j, struct skep_program *p) {
 	j->why[0] = j->log[0] = 0, j->asked = false, j->verdict = -EINVAL;
+	if (!skep_program__type(p)) /* tc takes programs from any section */
+		skep_program__set_type(p, BPF_PROG_TYPE_SCHED_CLS, 0);
 	j->watching = true;
 	skep_program__load(p, NULL);
 	j->watching = false;
