@@ -44,8 +44,8 @@ static int flexible(const struct btf *btf, const struct btf_type **t, u32 *off, 
 	return 1;
 }
 
-int btf_walk(const struct btf *btf, u32 struct_id, u32 off, u32 size, struct btf_access *out) {
-	*out = (struct btf_access){.struct_id = btf_skip_modifiers(btf, struct_id), .name = ""};
+static int walk(const struct btf *btf, u32 struct_id, u32 off, u32 size, bool in_union, struct btf_access *out) {
+	*out = (struct btf_access){.struct_id = btf_skip_modifiers(btf, struct_id), .name = "", .in_union = in_union};
 	const struct btf_type *t = btf_type(btf, out->struct_id);
 	bool entered_flexible = false;
 	if (!btf_is_composite(t))
@@ -109,13 +109,16 @@ again:
 	return -EINVAL;
 }
 
+int btf_walk(const struct btf *btf, u32 struct_id, u32 off, u32 size, struct btf_access *out) {
+	return walk(btf, struct_id, off, size, false, out);
+}
+
 int btf_walk_through(const struct btf *btf, u32 struct_id, u32 off, u32 size, struct btf_access *out) {
 	bool in_union = false;
 	int err;
 	do {
-		err = btf_walk(btf, struct_id, off, size, out);
-		in_union |= out->in_union;
-		out->in_union = in_union;
+		err = walk(btf, struct_id, off, size, in_union, out);
+		in_union = out->in_union;
 		struct_id = out->type_id, off = 0;
 	} while (!err && out->kind == BTF_WALK_STRUCT);
 	return err;
