@@ -57,7 +57,7 @@ int push_pending(struct verifier *v, u32 insn, s32 prev, struct state **out) {
 	*out = s;
 	if (v->pending.n > MAX_PENDING) {
 		say(v, "count", "%d", MAX_PENDING);
-		return refuse(v, TOO_COMPLEX, -E2BIG, v->pending.n);
+		return refuse(v, TOO_COMPLEX, -EFAULT, v->pending.n);
 	}
 	return 0;
 }
@@ -82,7 +82,7 @@ int push_pending_fresh(struct verifier *v, u32 insn, s32 prev, struct state **ou
 	s->first_insn = insn;
 	*out = s;
 	if (v->pending.n > MAX_PENDING)
-		return refuse_text(v, TOO_COMPLEX, -E2BIG, "The sequence of %d jumps is too complex for async cb.",
+		return refuse_text(v, TOO_COMPLEX, -EFAULT, "The sequence of %d jumps is too complex for async cb.",
 		                   (int)v->pending.n);
 	return 0;
 }
