@@ -84,6 +84,10 @@ static bool cannot_run(struct skep_engine *e, struct object_prog *p, const struc
 	for (u32 i = 0; i < x->n; i++) {
 		const struct bpf_insn *insn = &x->insns[i];
 		if (insn_is_ldimm64(insn)) {
+			if (insn->src_reg == BPF_PSEUDO_BTF_ID) {
+				refuse(p, DIAG_HELPER_NOT_RUN, "an address of the kernel", "only the kernel has its variables");
+				return true;
+			}
 			i++;
 		} else if (insn_is_helper_call(insn)) {
 			if (helper_refused(e, p, insn->imm))

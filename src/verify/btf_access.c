@@ -18,6 +18,7 @@
  *
  * Every load through such a pointer may fault and is a probe, so trust is not about reading: it decides what may be
  * passed on. Kernel objects are read only. The fields of a map are those of the kernel's structure for its type. */
+#include "abi/sets.h"
 #include "verify/env.h"
 #include <stdio.h>
 #include <string.h>
@@ -178,6 +179,34 @@ static int access_object(struct verifier *v, const struct reg *r, s32 off, u32 s
 	return 0;
 }
 
+/* Kernel objects are read only but for these members, in programs of these types. */
+static const struct writable {
+	const char *type, *member;
+	u64 prog_types;
+} writable[] = {{"nf_conn", "mark", P(XDP) | P(SCHED_CLS) | P(SCHED_ACT)},
+                {"nf_conn___init", "mark", P(XDP) | P(SCHED_CLS) | P(SCHED_ACT)}};
+
+static int check_btf_write(struct verifier *v, u32 regno, s32 off, u32 size) {
+	const struct reg *r = &cur_regs(v)[regno];
+	const char *name = btf_name_of(r->btf, r->btf_id);
+	const struct writable *w = writable;
+	struct btf_access hit = {0};
+	ASSERT(off >= 0);
+	while (w < writable + ARRAY_SIZE(writable) && (strcmp(w->type, name) || !(w->prog_types >> v->in->prog_type & 1)))
+		w++;
+	if (w == writable + ARRAY_SIZE(writable))
+		return refuse_pointer(v, regno, off);
+	say(v, "name", "%s", name);
+	if (btf_walk(r->btf, r->btf_id, (u32)off, 1, &hit) || hit.member_off != off || strcmp(hit.name, w->member))
+		return refuse_text(v, BTF_WRITE, -EACCES, "no write support to nf_conn at off %d", off);
+	if ((u32)off + size > hit.member_end)
+		return refuse_text(v, BTF_WRITE, -EACCES,
+		                   "write access at off %d with size %u beyond the member of nf_conn ended at %u", off, size,
+		                   hit.member_end);
+	v->values_n = 0;
+	return 0;
+}
+
 /* value: the register that is loaded; -1: none. */
 int check_btf_pointer(struct verifier *v, u32 regno, s32 off, u32 size, bool write, s32 value) {
 	struct reg base = cur_regs(v)[regno];
@@ -189,11 +218,10 @@ int check_btf_pointer(struct verifier *v, u32 regno, s32 off, u32 size, bool wri
 		return refuse(v, BTF_ACCESS_RIGHT, -EPERM, btf_name_of(base.btf, base.btf_id));
 	}
 	if ((!v->in->gpl_compatible && base.btf == v->in->kernel_btf) || off < 0 || !scalar_equals(&base.s, 0) ||
-	    base.type & (MEM_USER | MEM_PERCPU) || (write && base.type & PTR_UNTRUSTED) ||
-	    (write && !object && !v->target.ops))
+	    base.type & (MEM_USER | MEM_PERCPU) || (write && base.type & PTR_UNTRUSTED))
 		return refuse_pointer(v, regno, off);
 	if (write && !object)
-		return check_ops_write(v, &base, off, size);
+		return v->target.ops ? check_ops_write(v, &base, off, size) : check_btf_write(v, regno, off, size);
 	if (object)
 		return access_object(v, &base, off, size, write, value);
 	if (btf_walk_through(base.btf, base.btf_id, (u32)off, size, &hit))

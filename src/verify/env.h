@@ -4,7 +4,7 @@
  *   verifier.c     the order of the passes, the main loop
  *   check_cfg.c    subprograms, control flow, strongly connected components, prune points     before the walk
  *   check_btf.c    function and line records of the program;   global_args.c   contracts of global functions
- *   resolve.c      64-bit immediates: maps, callbacks
+ *   resolve.c ksym.c   64-bit immediates: maps, callbacks; the kernel's variables and functions
  *   liveness.c     registers (before the walk) and stack slots (during it)
  *   attach_target.c struct_ops.c   what the program is attached to by BTF
  *   step_*.c       one instruction on one state
@@ -98,6 +98,9 @@ struct insn_aux { /* small: there is one for each instruction */
 		const struct kfunc *kfunc; /* call of a kernel function: NULL for an absent one */
 		struct { /* addition to a pointer by an unprivileged program */
 			u32 window_state, window_limit;
+		};
+		struct { /* address of a kernel's variable or function */
+			u32 sym_type, sym_id, sym_size; /* of the pointer, of what it points to */
 		};
 	};
 };
@@ -308,6 +311,10 @@ int set_global_args(struct verifier *v, u32 subprog);
 /* resolve.c */
 int resolve_immediates(struct verifier *v);
 int check_map_allowed(struct verifier *v, const struct map_facts *map);
+
+/* ksym.c */
+int resolve_kernel_symbol(struct verifier *v, u32 at);
+void set_kernel_symbol(struct verifier *v, struct reg *r);
 
 /* liveness.c */
 int find_live_registers(struct verifier *v);

@@ -97,9 +97,13 @@ static void rewrite_ctx(const struct verifier *v, struct bpf_insn *insn, const s
 		insn->code = BPF_LDX | BPF_MEM | BPF_DW;
 }
 
+static bool names_map(const struct bpf_insn *insn) {
+	return insn_is_ldimm64(insn) && insn->src_reg && insn->src_reg != BPF_PSEUDO_FUNC && insn->src_reg != BPF_PSEUDO_BTF_ID;
+}
+
 static void rewrite_imm64(struct bpf_insn *insn, const struct insn_aux *aux, s32 distance) {
 	ASSERT(insn_is_ldimm64(insn));
-	ASSERT(!insn->src_reg || insn->src_reg == BPF_PSEUDO_FUNC || aux->map);
+	ASSERT(!names_map(insn) || aux->map);
 	switch (insn->src_reg) {
 	case BPF_PSEUDO_MAP_FD:
 	case BPF_PSEUDO_MAP_IDX:
@@ -201,7 +205,7 @@ static void facts(const struct verifier *v, const struct move *m, u32 i, struct 
 	                         .nospec = aux->nospec || has_window(v, i),
 	                         .nospec_result = aux->nospec_result || finds(v, insn),
 	                         .zext = aux->flags & AUX_ZEXT && sets_low_half(insn)};
-	if (insn_is_ldimm64(insn) && aux->map)
+	if (names_map(insn))
 		f->map = (u16)aux->map->index;
 	if (class != BPF_JMP && class != BPF_JMP32)
 		return;

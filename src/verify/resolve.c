@@ -147,7 +147,7 @@ static int resolve(struct verifier *v, u32 at) {
 	case BPF_PSEUDO_FUNC:
 		return 0;
 	case BPF_PSEUDO_BTF_ID:
-		return refuse_not_yet(v, "variables of the kernel");
+		return resolve_kernel_symbol(v, at);
 	case BPF_PSEUDO_MAP_VALUE:
 	case BPF_PSEUDO_MAP_IDX_VALUE:
 		err = find_map(v, insn, &aux->map);

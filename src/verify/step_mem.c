@@ -3,8 +3,9 @@
  *   load, store    mem.c says whether the access is allowed, and what is loaded
  *   atomic         a load and a store of the same place: both must be allowed. What it fetches is an unknown number; what
  *                  it adds or compares could be told from the memory later: no address where addresses are secret
- *   immediate      a number, a map, the address of a map's value or of a function; resolve.c has found the map
- *   packet load    calls the kernel: r0 … r5 are gone, and the program may end here with 0
+ *   immediate      a number, or what resolve.c or ksym.c found it to be: a map, the address of a map's value, of a function,
+ *                  of a variable of the kernel
+ *   packet load    a call in disguise: r0 … r5 are gone, and the program may end here with 0, so nothing may be held
  *
  * An instruction that is reached with pointers of different kinds must do the same for all of them (note_access). */
 #include "verify/env.h"
@@ -181,8 +182,11 @@ int step_imm64(struct verifier *v, const struct bpf_insn *insn) {
 		d->map = aux->map;
 		d->off = insn[1].imm;
 		return 0;
+	case BPF_PSEUDO_BTF_ID:
+		set_kernel_symbol(v, d);
+		return 0;
 	}
-	return refuse_not_yet(v, "variables of the kernel");
+	return refuse(v, LD_IMM_UNRECOGNISED, -EINVAL);
 }
 
 /* LD_ABS and LD_IND read the packet behind the context in r6, or end the program with 0. */
