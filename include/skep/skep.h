@@ -56,7 +56,7 @@ struct skep_diagnostic {
 	const char *file, *line_text; /* the C line, or NULL */
 	unsigned line, column;
 	int insn;               /* or -1 */
-	const char *log;        /* the whole verifier log, or NULL */
+	const char *log;        /* the whole verifier log, where a log_level asked for it, or NULL */
 	const char *family;     /* "memory safety", or NULL */
 	const char *needed, *known; /* what the instruction needs and what is known there, in values, or NULL */
 	const struct skep_note *notes; /* where the problem comes from, the nearest first */

@@ -1,10 +1,11 @@
 /* One program on its way through BPF_PROG_LOAD, and what is said when it is refused.
  *
- * The first attempt asks for no log, because logs are slow; a refused program is loaded again with a log that grows until
- * it holds everything. The report then says, best first: the loader's own reason, when the verifier stopped at an
- * instruction that the loader had made unusable (a CO-RE relocation without an answer, a map that could not be made, a
- * kernel function that is absent); the engine's sentence; the verifier's line. The C line comes from the engine's verdict
- * or from the program's line records. Kinds that need a BTF id of what they attach to get it here, with the nearest name
+ * The first attempt asks for no log, because logs are slow: a million instructions take longer to write down than to
+ * verify. An engine remembers why it refused; for the kernel, and when a log is asked for, a refused program is loaded
+ * again with one that grows until it holds everything. The report then says, best first: the loader's own reason, when the
+ * verifier stopped at an instruction that the loader had made unusable (a CO-RE relocation without an answer, a map that
+ * could not be made, a kernel function that is absent); the engine's sentence; the verifier's line. The C line comes from
+ * the engine's verdict or from the program's line records. Kinds that need a BTF id of what they attach to get it here, with the nearest name
  * when there is none. */
 #include "abi/diag.h"
 #include "lib/object.h"
@@ -175,8 +176,12 @@ static int report_refusal(struct skep_program *p, struct refusal *r) {
 	struct skep_note notes[ARRAY_SIZE(((struct verify_diag *)0)->notes)];
 	const struct engine_verdict *v = o->opts.bpf ? NULL : engine_last_verdict(o->engine);
 	r->insn = -1;
-	if (r->log)
+	if (r->log) {
 		read_log(r);
+	} else if (v && v->error && v->diag.message) {
+		snprintf(r->message, sizeof r->message, "%s", v->diag.message);
+		r->insn = v->diag.insn;
+	}
 	const char *said = own_reason(p, r, reason, sizeof reason);
 	d.insn = r->insn;
 	d.kernel_message = *r->message ? r->message : NULL;
@@ -277,6 +282,9 @@ int program_load(struct skep_program *p) {
 	s64 fd = object_bpf(o, BPF_PROG_LOAD, &a);
 	if (fd >= 0 && !o->opts.log_level) {
 		p->fd = (int)fd;
+	} else if (!o->opts.log_level && !o->opts.bpf) {
+		struct refusal r = {.err = fd};
+		err = report_refusal(p, &r);
 	} else {
 		s64 again = fd;
 		object_close_fd(o, (int)fd);

@@ -64,8 +64,8 @@ struct engine_problem {
 };
 bool engine_explain(struct skep_engine *e, struct engine_problem *out);
 
-/* The verdict of this engine's last BPF_PROG_LOAD: borrowed until the next one by any thread. NULL before the first, and
- * when that one was refused for its attributes. */
+/* The verdict of this engine's last BPF_PROG_LOAD: borrowed until the next one by any thread. NULL: it was refused before
+ * the verifier looked at it, or there was none. */
 struct engine_verdict {
 	int error; /* what the command gave, 0 = loaded */
 	struct verify_diag diag;

@@ -420,11 +420,10 @@ s64 cmd_prog_load(struct call *c) {
 	struct load l = {.c = c, .fd_array = c->attr.fd_array};
 	struct verify_output out = {0};
 	struct arena arena;
+	forget_verdict(c->e);
 	s64 r = check_attr(c);
-	if (r) {
-		forget_verdict(c->e);
+	if (r)
 		return r;
-	}
 	if (!(l.p = new_prog()))
 		return -ENOMEM;
 	arena_init(&arena, 0);
@@ -433,8 +432,10 @@ s64 cmd_prog_load(struct call *c) {
 	if (!r && !log_is_sane(&c->attr))
 		r = -EINVAL;
 	l.log_level = c->attr.log_level, l.log_size = c->attr.log_size;
-	if (!r && c->attr.log_buf && !(l.log = calloc(1, l.log_size)))
+	if (!r && c->attr.log_buf && !(l.log = malloc(l.log_size))) /* as large as the caller likes: not to be cleared */
 		r = -ENOMEM;
+	if (l.log)
+		*l.log = 0;
 	if (!r && c->attr.fd_array_cnt)
 		r = load_bind_array(&l, c->attr.fd_array_cnt);
 	bool judged = !r;

@@ -216,19 +216,19 @@ static int resolve(struct verifier *v, struct attach_target *to) {
 int check_attach(struct verifier *v) {
 	const struct abi_prog_type *t = v->type;
 	u32 attach = v->in->expected_attach_type;
-	say(v, "prog", "%s", t->name);
-	if (!v->sleepable && t->flags & PROG_SLEEPABLE_ALWAYS)
-		return refuse(v, SYSCALL_SLEEPABLE, -EINVAL);
-	if (v->sleepable && (!(t->flags & PROG_SLEEPABLE) ||
-	                     (t->sleepable_attach && (attach >= 64 || !(t->sleepable_attach >> attach & 1)))))
-		return refuse(v, NOT_SLEEPABLE_TYPE, -EINVAL);
-	v->values_n = 0;
+	bool may_sleep = t->flags & PROG_SLEEPABLE &&
+	                 (!t->sleepable_attach || (attach < 64 && t->sleepable_attach >> attach & 1));
+	if (v->sleepable ? !may_sleep : t->flags & PROG_SLEEPABLE_ALWAYS) {
+		say(v, "prog", "%s", t->name);
+		return v->sleepable ? refuse(v, NOT_SLEEPABLE_TYPE, -EINVAL) : refuse(v, SYSCALL_SLEEPABLE, -EINVAL);
+	}
 	if (v->in->prog_type == BPF_PROG_TYPE_STRUCT_OPS)
 		return check_struct_ops(v);
-	say(v, "why", "no target was given");
-	if (t->flags & PROG_NEEDS_BTF && !v->in->attach_btf_id)
+	if (t->flags & PROG_NEEDS_BTF && !v->in->attach_btf_id) {
+		say(v, "prog", "%s", t->name);
+		say(v, "why", "no target was given");
 		return refuse_text(v, ATTACH_TARGET, -EINVAL, "Tracing programs must provide btf_id");
-	v->values_n = 0;
+	}
 	switch (v->in->prog_type) {
 	case BPF_PROG_TYPE_TRACING:
 	case BPF_PROG_TYPE_LSM:

@@ -9,16 +9,20 @@
 
 void say(struct verifier *v, const char *name, const char *fmt, ...) {
 	char text[512];
+	const char *value = fmt;
 	va_list args;
 	if (v->out->diag.code || v->values_n == ARRAY_SIZE(v->values))
 		return;
 	for (u32 i = 0; i < v->values_n; i++)
 		if (!strcmp(v->values[i].name, name))
 			return; /* what was said first is nearer to the cause */
-	va_start(args, fmt);
-	vsnprintf(text, sizeof text, fmt, args);
-	va_end(args);
-	v->values[v->values_n++] = (struct diag_value){name, arena_copy(v->arena, text, strlen(text) + 1)};
+	if (strchr(fmt, '%')) { /* most checks pass: what is constant is not copied for nothing */
+		va_start(args, fmt);
+		vsnprintf(text, sizeof text, fmt, args);
+		va_end(args);
+		value = arena_copy(v->arena, text, strlen(text) + 1);
+	}
+	v->values[v->values_n++] = (struct diag_value){name, value};
 }
 
 /* A number's range as people would write it. */

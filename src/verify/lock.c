@@ -6,9 +6,9 @@
  *
  *      refs   { REF_RES_LOCK, place: map, id of the value }, …        the last lock among them is the one to be unlocked
  *
- * Which lock it is say the map (for an object, the types it is of) and the id of the pointer to it: two lookups may find two
- * values, so their ids differ, and are kept when NULL has been ruled out. The value of a map of one value (a section) has the
- * id 0. With a lock goes what was borrowed under it (object.c). */
+ * Which lock it is say the map (for an object, the types it is of) and the id of the pointer to it: two lookups may find
+ * two values, so their ids differ, and are kept when NULL has been ruled out. The value of a map of one value (a section)
+ * has the id 0. With a lock goes what was borrowed under it (object.c). */
 #include "verify/kfunc.h"
 
 enum { MAX_ERRNO = 4095 };

@@ -118,6 +118,8 @@ static int find_map(struct verifier *v, const struct bpf_insn *insn, const struc
 /* The address of a value is that of the only one of an array, or lies in an arena. */
 static int check_direct_value(struct verifier *v, const struct map_facts *map, u32 off) {
 	ASSERT(map);
+	if (map->type == BPF_MAP_TYPE_ARRAY && map->max_entries == 1 && off < MIN(map->value_size, (u32)MAX_VAR_OFF))
+		return 0;
 	say(v, "off", "%u", off);
 	say(v, "name", "%.16s", map->name);
 	say(v, "limit", "%u", map->value_size);
@@ -131,10 +133,7 @@ static int check_direct_value(struct verifier *v, const struct map_facts *map, u
 	}
 	if (map->type != BPF_MAP_TYPE_ARRAY)
 		return refuse_text(v, MAP_VALUE_DIRECT, -EINVAL, "no direct value access support for this map type");
-	if (map->max_entries != 1 || off >= map->value_size)
-		return refuse(v, MAP_VALUE_POINTER, map->max_entries != 1 ? -ENOTSUPP : -EINVAL, map->value_size, off);
-	v->values_n = 0;
-	return 0;
+	return refuse(v, MAP_VALUE_POINTER, map->max_entries != 1 ? -ENOTSUPP : -EINVAL, map->value_size, off);
 }
 
 static int resolve(struct verifier *v, u32 at) {

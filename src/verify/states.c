@@ -55,7 +55,7 @@ int push_pending(struct verifier *v, u32 insn, s32 prev, struct state **out) {
 	if (s->parent)
 		s->parent->branches++;
 	*out = s;
-	if (v->pending.n > MAX_PENDING) {
+	if (unlikely(v->pending.n > MAX_PENDING)) {
 		say(v, "count", "%d", MAX_PENDING);
 		return refuse(v, TOO_COMPLEX, -EFAULT, v->pending.n);
 	}
@@ -552,6 +552,7 @@ static int clean_states(struct verifier *v, struct explored *list) {
 static int refuse_endless(struct verifier *v, const struct state *old) {
 	int err;
 	log_line(v, v->at, "; ");
+	say_insn(v, v->at);
 	err = refuse(v, INFINITE_LOOP, -EINVAL, v->at);
 	vlog(v, "cur state:");
 	log_state(v, v->cur, v->cur->curframe, true);

@@ -3,8 +3,8 @@
  *   load, store    mem.c says whether the access is allowed, and what is loaded
  *   atomic         a load and a store of the same place: both must be allowed. What it fetches is an unknown number; what
  *                  it adds or compares could be told from the memory later: no address where addresses are secret
- *   immediate      a number, or what resolve.c or ksym.c found it to be: a map, the address of a map's value, of a function,
- *                  of a variable of the kernel
+ *   immediate      a number, or what resolve.c or ksym.c found it to be: a map, the address of a map's value, of a
+ *                  function, of a variable of the kernel
  *   packet load    a call in disguise: r0 … r5 are gone, and the program may end here with 0, so nothing may be held
  *
  * An instruction that is reached with pointers of different kinds must do the same for all of them (note_access). */

@@ -313,16 +313,14 @@ static int check_input(struct verifier *v) {
 	const struct verify_input *in = v->in;
 	u32 limit = in->caps & (VERIFY_BPF | VERIFY_SYS_ADMIN) ? LIMIT_INSNS : UNPRIV_INSNS;
 	v->type = abi_prog_type(v->abi, in->prog_type);
-	say(v, "value", "%u", in->prog_type);
-	say(v, "count", "%u", in->insns_n);
-	say(v, "limit", "%u", limit);
-	if (!v->type || !in->prog_type)
-		return refuse_text(v, UNKNOWN_PROG_TYPE, -EINVAL, "%s", "");
-	if (!in->insns_n)
-		return refuse_text(v, EMPTY, -E2BIG, "%s", "");
-	if (in->insns_n > limit)
-		return refuse_text(v, TOO_MANY_INSNS, -E2BIG, "%s", "");
-	v->values_n = 0;
+	if (!v->type || !in->prog_type || !in->insns_n || in->insns_n > limit) {
+		say(v, "value", "%u", in->prog_type);
+		say(v, "count", "%u", in->insns_n);
+		say(v, "limit", "%u", limit);
+		if (!v->type || !in->prog_type)
+			return refuse_text(v, UNKNOWN_PROG_TYPE, -EINVAL, "%s", "");
+		return !in->insns_n ? refuse_text(v, EMPTY, -E2BIG, "%s", "") : refuse_text(v, TOO_MANY_INSNS, -E2BIG, "%s", "");
+	}
 	v->ctx = abi_ctx(v->abi, v->type->ctx);
 	v->sleepable = in->prog_flags & BPF_F_SLEEPABLE;
 	v->strict_alignment = in->prog_flags & BPF_F_STRICT_ALIGNMENT;
