@@ -1,8 +1,11 @@
-/* Options of a verb, by the rows of cmd.def. Options and words may be mixed; -- ends the options: what follows is the
- * command of a verb that takes one, and words for the others.
+/* Options of a verb, by the rows of cmd.def, and the values that they take.
  *
- * An option whose argument is in brackets may stand alone: a word behind it is its value when it starts with a digit.
- * Letters of options that go everywhere give way to those of the verb. */
+ *     skep VERB word --option value word -- what follows
+ *
+ * Options and words may be mixed; -- ends the options: what follows is the command of a verb that takes one, and words for
+ * the others. An option whose argument is in brackets may stand alone: a word behind it is its value when it starts with a
+ * digit. Letters of options that go everywhere give way to those of the verb. A value that is none ends the verb with a
+ * sentence and EXIT_CANNOT, before anything was done. */
 #include "cli/cli.h"
 #include "cli/out/out.h"
 #include <errno.h>
@@ -197,6 +200,15 @@ bool cli_number(struct cli *cli, const char *what, const char *text, u64 least, 
 	}
 	*out = v;
 	return true;
+}
+
+int cli_seconds(struct cli *cli, const char *what, const char *text, double *seconds) {
+	char *end, hint[64];
+	*seconds = strtod(text, &end);
+	if (end != text && !*end && *seconds > 0 && *seconds <= 1e6) /* nan is neither */
+		return EXIT_YES;
+	snprintf(hint, sizeof hint, "%s 10, or %s 0.5", what, what);
+	return cli_error(cli, hint, "%s: '%s' is no number of seconds up to a million", what, text);
 }
 
 bool cli_no_more(struct cli *cli, const struct arguments *a, u32 words) {

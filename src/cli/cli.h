@@ -17,6 +17,7 @@ struct cli {
 	struct skep_engine *engine; /* made by cli_engine when first asked for */
 	bool interpreter;           /* programs run interpreted in this process */
 	bool untrusted;             /* they are those of a user without capabilities */
+	u64 verify_memory, verify_time_ns; /* limits of the engine, 0 none */
 	u32 problems;               /* errors reported so far */
 };
 
@@ -43,6 +44,8 @@ u32 cli_option_count(const struct arguments *a, const char *name);
 int cli_parse_leading(struct cli *cli, int argc, char **argv);
 bool cli_wants_json(int argc, char **argv);
 bool cli_no_more(struct cli *cli, const struct arguments *a, u32 words); /* false, after a sentence, when there are more */
+/* Seconds, with a fraction if need be: EXIT_YES, or EXIT_CANNOT after a sentence. */
+int cli_seconds(struct cli *cli, const char *what, const char *text, double *seconds);
 bool cli_number(struct cli *cli, const char *what, const char *text, u64 least, u64 most, u64 *out);
 
 /* Problems go to standard error, in JSON mode as {"error":…,"code":…,"hint":…}. Returns EXIT_CANNOT. */

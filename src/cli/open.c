@@ -22,7 +22,8 @@ struct skep_engine *cli_engine(struct cli *cli) {
 	if (cli->engine)
 		return cli->engine;
 	struct engine_opts opts = {.size = sizeof opts, .backing = BACKING_FILES, .log = engine_log, .log_owner = cli,
-	                           .interpreter_only = cli->interpreter, .untrusted = cli->untrusted};
+	                           .interpreter_only = cli->interpreter, .untrusted = cli->untrusted,
+	                           .verify_memory = cli->verify_memory, .verify_time_ns = cli->verify_time_ns};
 	u32 before = cli->problems;
 	int error = engine_create(&opts, &cli->engine);
 	if (error && cli->problems == before)

@@ -224,16 +224,6 @@ static int check_usage(struct cli *cli, const struct arguments *a) {
 	return EXIT_YES;
 }
 
-/* Seconds, with a fraction if need be. */
-static int read_duration(struct cli *cli, const char *text, double *seconds) {
-	char *end;
-	*seconds = strtod(text, &end);
-	if (end != text && !*end && *seconds > 0 && *seconds <= 1e6) /* nan is neither */
-		return EXIT_YES;
-	return cli_error(cli, "--duration 10, or --duration 0.5", "--duration: '%s' is no number of seconds up to a million",
-					 text);
-}
-
 static int open_out(struct running *r, const char *path) {
 	r->out = fopen(path, "we");
 	if (!r->out)
@@ -251,7 +241,7 @@ int cmd_run(struct cli *cli, int argc, char **argv) {
 	if (check_usage(cli, &a))
 		return EXIT_CANNOT;
 	const char *duration = cli_option(&a, "duration"), *out = cli_option(&a, "out");
-	if (duration && read_duration(cli, duration, &seconds))
+	if (duration && cli_seconds(cli, "--duration", duration, &seconds))
 		return EXIT_CANNOT;
 	cli->untrusted = cli_option(&a, "untrusted") != NULL;
 	if (!cli_engine(cli))

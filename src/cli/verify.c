@@ -145,10 +145,11 @@ static void progress(const struct verdict *v, const char *program, bool on) {
 
 /* == One program == */
 
-/* Whether an error is a verdict. What our verifier does not understand yet, and programs whose target is not known here,
- * the kernel may well take. */
+/* Whether an error is a verdict. What our verifier does not understand yet or had no time for, and programs whose target is
+ * not known here, the kernel may well take. */
 static bool judged(const struct verdict *v, int error) {
-	return error != -EOPNOTSUPP && error != -ESRCH && v->code != DIAG_NOT_SUPPORTED;
+	return error != -EOPNOTSUPP && error != -ESRCH && v->code != DIAG_NOT_SUPPORTED && v->code != DIAG_MEMORY_LIMIT &&
+	       v->code != DIAG_TIME_LIMIT;
 }
 
 static void add_row(struct verdict *v, const struct skep_program *p, const char *word) {
@@ -274,7 +275,8 @@ static struct skep_engine *engine_for(struct verdict *v, const struct arguments 
 		return v->cli->engine;
 	if (!v->types && !btf_read_file(cli_option(a, "btf"), NULL, 0, NULL, &v->types)) {
 		struct engine_opts opts = {.size = sizeof opts, .backing = BACKING_ANONYMOUS, .kernel_btf = v->types,
-		                           .untrusted = v->cli->untrusted};
+		                           .untrusted = v->cli->untrusted, .verify_memory = v->cli->verify_memory,
+		                           .verify_time_ns = v->cli->verify_time_ns};
 		if (engine_create(&opts, &v->typed))
 			v->typed = NULL;
 	}
@@ -355,6 +357,19 @@ static int choose_kernel(struct verdict *v, const char *kernel) {
 	return v->ask_kernel || v->kernels ? EXIT_YES : EXIT_CANNOT;
 }
 
+static int read_limits(struct cli *cli, const struct arguments *a) {
+	const char *memory = cli_option(a, "memory"), *time = cli_option(a, "time");
+	double seconds = 0;
+	u64 mib = 0;
+	if (memory && !cli_number(cli, "--memory", memory, 1, 1 << 20, &mib))
+		return EXIT_CANNOT;
+	if (time && cli_seconds(cli, "--time", time, &seconds))
+		return EXIT_CANNOT;
+	cli->verify_memory = mib << 20;
+	cli->verify_time_ns = (u64)(seconds * 1e9);
+	return EXIT_YES;
+}
+
 int cmd_verify(struct cli *cli, int argc, char **argv) {
 	struct arguments a;
 	int parsed = cli_parse(cli, argc, argv, &a), status = EXIT_YES;
@@ -364,7 +379,7 @@ int cmd_verify(struct cli *cli, int argc, char **argv) {
 		return cli_error(cli, "skep verify prog.bpf.o", "verify what?");
 	const char *format = cli_option(&a, "format");
 	format = format ? format : cli->json ? "json" : "text";
-	if (!verify_format_known(cli, format) || !verify_table_valid(cli, &a))
+	if (!verify_format_known(cli, format) || !verify_table_valid(cli, &a) || read_limits(cli, &a))
 		return EXIT_CANNOT;
 	cli->json |= !strcmp(format, "json") || !strcmp(format, "sarif");
 	cli->untrusted = cli_option(&a, "untrusted") != NULL;

@@ -1,11 +1,11 @@
 /* One program on its way through BPF_PROG_LOAD, and what is said when it is refused.
  *
- * The first attempt asks for no log, because logs are slow: a million instructions take longer to write down than to
- * verify. An engine remembers why it refused; for the kernel, and when a log is asked for, a refused program is loaded
- * again with one that grows until it holds everything. The report then says, best first: the loader's own reason, when the
- * verifier stopped at an instruction that the loader had made unusable (a CO-RE relocation without an answer, a map that
- * could not be made, a kernel function that is absent); the engine's sentence; the verifier's line. The C line comes from
- * the engine's verdict or from the program's line records. Kinds that need a BTF id of what they attach to get it here, with the nearest name
+ * The first attempt asks for no log: a million instructions take longer to write down than to verify. An engine remembers
+ * why it refused; for the kernel, and when a log is asked for, a refused program is loaded again with one that grows until
+ * it holds everything. The report then says, best first: the loader's own reason, when the verifier stopped at an
+ * instruction that the loader had made unusable (a CO-RE relocation without an answer, a map that could not be made, a
+ * kernel function that is absent); the engine's sentence; the verifier's line. The C line comes from the engine's verdict
+ * or from the program's line records. Kinds that need a BTF id of what they attach to get it here, with the nearest name
  * when there is none. */
 #include "abi/diag.h"
 #include "lib/object.h"

@@ -27,6 +27,8 @@ struct engine_opts {
 	const struct btf *kernel_btf; /* types behind BTF pointers and attach_btf_id; NULL = skep's own (abi/types.h) */
 	u16 kernel; /* KV of an older kernel whose rules programs are verified by, as far as they are known; 0 = 6.18 */
 	u64 commit_limit;             /* BACKING_FILES: maps up to this many bytes get their memory at once; 0 = 64 MiB */
+	u64 verify_memory;            /* bytes that verifying a program may take; 0 = 1 GiB */
+	u64 verify_time_ns;           /* and how long; 0 = no limit */
 };
 enum { ENGINE_HANDLE = 0x40000000 };
 

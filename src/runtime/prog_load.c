@@ -218,6 +218,8 @@ static int run_verifier(struct load *l, struct arena *arena, struct verify_outpu
 		.log_level = l->log_level,
 		.log = l->log,
 		.log_size = l->log_size,
+		.memory_limit = e->opts.verify_memory,
+		.time_limit_ns = e->opts.verify_time_ns,
 	};
 	int err = verify(&in, arena, out);
 	if (!err && p->oracle && !oracle_complete(p->oracle))

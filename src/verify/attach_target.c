@@ -216,8 +216,8 @@ static int resolve(struct verifier *v, struct attach_target *to) {
 int check_attach(struct verifier *v) {
 	const struct abi_prog_type *t = v->type;
 	u32 attach = v->in->expected_attach_type;
-	bool may_sleep = t->flags & PROG_SLEEPABLE &&
-	                 (!t->sleepable_attach || (attach < 64 && t->sleepable_attach >> attach & 1));
+	bool in_attach = !t->sleepable_attach || (attach < 64 && t->sleepable_attach >> attach & 1);
+	bool may_sleep = t->flags & PROG_SLEEPABLE && in_attach;
 	if (v->sleepable ? !may_sleep : t->flags & PROG_SLEEPABLE_ALWAYS) {
 		say(v, "prog", "%s", t->name);
 		return v->sleepable ? refuse(v, NOT_SLEEPABLE_TYPE, -EINVAL) : refuse(v, SYSCALL_SLEEPABLE, -EINVAL);

@@ -210,7 +210,7 @@ struct verifier {
 	struct explored **explored; /* n heads */
 	u64 processed, jumps, prev_processed, prev_jumps;
 	u64 total_states, states, peak_states, max_states_per_insn;
-	u64 limit;
+	u64 limit, look; /* instructions; when to look at the limits next */
 	u32 id_gen, async_gen;
 	struct { /* which instruction made an id, for messages: the newest ones */
 		u32 id, insn;

@@ -56,6 +56,24 @@ static int refuse_limit(struct verifier *v) {
 	return refuse(v, TOO_LARGE, -E2BIG, (int)v->processed);
 }
 
+enum { LOOK_EVERY = 1024 }; /* the clock costs more than an instruction */
+
+static int refuse_time(struct verifier *v) {
+	say(v, "limit", "%.3g seconds", (double)v->in->time_limit_ns / 1e9);
+	say(v, "count", "%llu", (unsigned long long)v->processed);
+	return refuse_text(v, TIME_LIMIT, -ETIMEDOUT, "%s", "");
+}
+
+static int look_at_limits(struct verifier *v) {
+	ASSERT(v->processed > v->look);
+	if (v->processed > v->limit)
+		return refuse_limit(v);
+	if (now_ns() - v->clock_start > v->in->time_limit_ns)
+		return refuse_time(v);
+	v->look = MIN(v->limit, v->look + LOOK_EVERY);
+	return 0;
+}
+
 static int check_reg_numbers(struct verifier *v, const struct bpf_insn *insn) {
 	u32 max = MAX(insn->dst_reg, insn->src_reg);
 	if (max < MAX_BPF_REG || (insn_is_ldimm64(insn) && insn->dst_reg < MAX_BPF_REG))
@@ -176,8 +194,8 @@ static int walk(struct verifier *v) {
 		v->cur_step = NULL;
 		v->prev = prev;
 		ASSERT(at < v->n);
-		if (unlikely(++v->processed > v->limit))
-			return refuse_limit(v);
+		if (unlikely(++v->processed > v->look) && (err = look_at_limits(v)))
+			return err;
 		v->cur->last_insn = (u32)prev;
 		v->cur->insn = at;
 		if (aux->flags & AUX_PRUNE)
@@ -335,6 +353,7 @@ static int check_input(struct verifier *v) {
 	v->allow_ptr_leaks = v->bypass_spec = v->caller.perfmon;
 	v->allow_uninit_stack = v->caller.perfmon && (!in->kernel || in->kernel >= KV(6, 3));
 	v->limit = in->insns_limit ? in->insns_limit : LIMIT_INSNS;
+	v->look = in->time_limit_ns ? MIN(v->limit, (u64)LOOK_EVERY) : v->limit;
 	return check_rights(v);
 }
 
@@ -368,6 +387,7 @@ static void fill_stats(struct verifier *v) {
 	s->max_states_per_insn = v->max_states_per_insn;
 	s->subprogs_n = v->subprogs_n;
 	s->time_ns = now_ns() - v->clock_start;
+	s->memory = v->scratch.used;
 	for (u32 i = 0; i < v->subprogs_n; i++)
 		s->stack_depth[i] = v->depths_known ? v->subprogs[i].depth : v->subprogs[i].stack;
 }

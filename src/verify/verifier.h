@@ -35,7 +35,8 @@ struct verify_input {
 	char *log;                    /* buffer of log_size bytes, or NULL */
 	u32 log_size;
 	u64 insns_limit;              /* processed instructions; 0 = 1,000,000 */
-	u64 memory_limit;             /* bytes; 0 = 1 GiB */
+	u64 memory_limit;             /* bytes; 0 = 1 GiB. Beyond it -ENOMEM, with a row of diag.def */
+	u64 time_limit_ns;            /* 0 = none. Beyond it -ETIMEDOUT, with a row of diag.def */
 	struct oracle *oracle;        /* record abstract states for the interpreter's checks, or NULL */
 };
 enum verify_cap { VERIFY_BPF = 1, VERIFY_PERFMON = 2, VERIFY_NET_ADMIN = 4, VERIFY_SYS_ADMIN = 8 };
@@ -60,6 +61,7 @@ struct verify_diag {
 };
 struct verify_stats {
 	u64 insns_processed, total_states, peak_states, max_states_per_insn, time_ns;
+	u64 memory;           /* bytes that the search took, at the most */
 	u32 stack_depth[256]; /* per subprogram */
 	u32 subprogs_n;
 	u32 log_true_size;    /* bytes the whole log would need, with the NUL */

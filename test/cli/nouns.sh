@@ -46,6 +46,17 @@ char LICENSE[] SEC("license") = "GPL";
 C
 like "verify --format gcc" "bad.bpf.c:3:[0-9]+: error: .* \\[SK[0-9]{4}\\]" "$($SKEP verify bad.bpf.c --format gcc 2>/dev/null)"
 like "verify --format github" "^::error file=.*bad.bpf.c,line=3,col=" "$($SKEP verify bad.bpf.c --format github 2>/dev/null)"
+cat >long.bpf.c <<'C'
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+SEC("xdp") int turns(void *ctx) { long x = 0; for (int i = 0; i < 400000; i++) asm volatile("" : "+r"(x)); return 2; }
+C
+is "verify: too many turns" failure "$($SKEP verify long.bpf.c -j 2>/dev/null | jq -r '.[0].verdict')"
+for limit in "--time 0.001" "--memory 1"; do
+	is "verify $limit: not enough to tell" "unknown 2" \
+		"$($SKEP verify long.bpf.c $limit -j 2>/dev/null | jq -r '.[0].verdict') $($SKEP verify long.bpf.c $limit >/dev/null 2>&1; echo $?)"
+	is "verify $limit: enough" failure "$($SKEP verify bad.bpf.c $limit -j 2>/dev/null | jq -r '.[0].verdict')"
+done
 is "verify --format json" failure "$($SKEP verify bad.bpf.c --format json 2>/dev/null | jq -r '.[0].verdict')"
 cat >unknown.bpf.c <<'C'
 #include "vmlinux.h"

@@ -103,7 +103,9 @@ static u64 processed(const struct judge *j) {
 
 static void compare_accepted(const char *object, const char *program, const struct judge *ours,
                              const struct judge *kernel) {
+	const struct engine_verdict *verdict = engine_last_verdict(ours->engine);
 	u64 a = processed(ours), b = processed(kernel);
+	sum.memory = MAX(sum.memory, verdict ? verdict->stats.memory : 0);
 	bool near = a * 10 <= b * 11 && a * 10 >= b * 9;
 	sum.both++, sum.near += near, sum.exact += a == b;
 	sum.ours += a, sum.kernel += b;
@@ -213,8 +215,8 @@ static int report(void) {
 	       sum.judged, sum.judged ? 100.0 * verdicts / sum.judged : 0, sum.not_yet);
 	for (u32 i = 0; i < KINDS; i++)
 		printf("; %s: %u differ", kind_names[i], sum.differ[i]);
-	printf("\n# accepted by both: %u, %u with the same count; instructions %llu, kernel %llu\n", sum.both, sum.exact,
-	       (unsigned long long)sum.ours, (unsigned long long)sum.kernel);
+	printf("\n# accepted by both: %u, %u with the same count; instructions %llu, kernel %llu; most memory %llu KiB\n", sum.both,
+	       sum.exact, (unsigned long long)sum.ours, (unsigned long long)sum.kernel, (unsigned long long)sum.memory >> 10);
 	if (sum.rounds)
 		report_time();
 	return sum.new_ones || sum.near * 10 < sum.both * 9;
