@@ -207,9 +207,10 @@ static void change(struct program *p, u64 seed) {
 
 /* == Verdicts == */
 
-/* Limits of memory, states, instructions and jumps say nothing of safety: docs/verdicts.md. */
+/* Limits of memory, states, instructions and jumps say nothing of safety: docs/verdicts.md. EFAULT is the kernel's word for
+ * accidents of its own. */
 static bool is_verdict(s64 error) {
-	return error && error != -E2BIG && error != -ENOMEM && error != -ENOSPC && error != -EAGAIN && error != -EINTR &&
+	return error && error != -EFAULT && error != -E2BIG && error != -ENOMEM && error != -ENOSPC && error != -EAGAIN && error != -EINTR &&
 	       error != -EBUSY;
 }
 static bool differs(const struct program *p) {

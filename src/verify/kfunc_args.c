@@ -105,11 +105,6 @@ static bool is_struct(const struct verifier *v, const struct btf_type *t, const 
 	return btf_is_composite(t) && !strcmp(btf_name(kernel(v), t), name);
 }
 
-/* What only its own check understands, and no function that has a row takes. */
-static bool is_other(const struct verifier *v, const struct btf_type *pointee) {
-	return is_struct(v, pointee, "bpf_timer") || btf_kind(pointee) == BTF_KIND_FUNC_PROTO;
-}
-
 /* Work that a field of a map's value stands for. */
 static const char *work_field(const struct verifier *v, const struct btf_type *pointee) {
 	if (is_struct(v, pointee, "bpf_wq"))
@@ -205,7 +200,7 @@ static int kind_of(struct verifier *v, const struct kfunc *f, u32 i, const struc
 		*kind = KIND_DYNPTR;
 	} else if (graph_kind(v, f, i, pointee) != GRAPH_NONE) {
 		*kind = KIND_GRAPH;
-	} else if (is_other(v, pointee)) {
+	} else if (is_struct(v, pointee, "bpf_timer")) {
 		return refuse_not_yet(v, f->name);
 	} else if (f->flags & KFUNC_ITER ? !i : has_suffix(v, f, i, "__iter")) {
 		*kind = KIND_ITER;

@@ -207,7 +207,7 @@ static void report_time(void) {
 
 static int report(void) {
 	u32 verdicts = sum.judged - sum.differ[KIND_VERDICT] - sum.differ[KIND_ACCEPTED];
-	sum.new_ones += known_left(sum.known);
+	sum.new_ones += known_left(sum.known, NULL);
 	printf("%s 1 - programs of others: as the kernel, but for the known differences\n", sum.new_ones ? "not ok" : "ok");
 	printf("%s 2 - of those that both accept, %u of %u within a tenth of the kernel's count\n1..2\n",
 	       sum.near * 10 >= sum.both * 9 ? "ok" : "not ok", sum.near, sum.both);

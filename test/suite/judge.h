@@ -41,6 +41,7 @@ void object_name(const char *path, char *to, u32 room);
 struct known_list;
 struct known_list *known_read(const char *path);
 bool known_has(struct known_list *list, const char *object, const char *program, const char *kind);
-/* Prints those that were never asked for: they must go. Returns how many. */
-u32 known_left(const struct known_list *list);
+/* Prints those that were never asked for: they must go. Returns how many. unasked: programs with this in their name were
+ * left out, NULL: none. */
+u32 known_left(const struct known_list *list, const char *unasked);
 #endif
