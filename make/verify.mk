@@ -4,13 +4,14 @@ $(O)/test/kernel/verify_compare: test/kernel/verify_compare.c test/kernel/verify
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -Itest/kernel $(filter-out -MMD -MP,$(ALL_CFLAGS)) -fvisibility=default $(LDFLAGS) -rdynamic -o $@ test/kernel/verify_compare.c \
 		test/kernel/verify_ours.c $(BELOW_verify:%=$(O)/lib/%.a) -lbpf -ldl
-$(O)/test/kernel/target_args: test/kernel/target_args.c test/kernel/abi_kernel.h test/unit/test.h $(BELOW_verify:%=$(O)/lib/%.a)
+$(O)/test/kernel/target_args $(O)/test/kernel/kfunc_calls: $(O)/test/kernel/%: test/kernel/%.c test/kernel/abi_kernel.h test/unit/test.h $(BELOW_verify:%=$(O)/lib/%.a)
 	$(say) LD $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -Itest/unit -Itest/kernel $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(LDFLAGS) -o $@ $< $(BELOW_verify:%=$(O)/lib/%.a)
 .PHONY: check-kernel-verify
-check-kernel-verify: $(O)/test/kernel/verify_compare $(O)/test/kernel/target_args
+check-kernel-verify: $(O)/test/kernel/verify_compare $(O)/test/kernel/target_args $(O)/test/kernel/kfunc_calls
 	@timeout 600 $(O)/test/kernel/target_args
+	@timeout 600 $(O)/test/kernel/kfunc_calls
 	@timeout 600 $< -q $(OBJECTS)
 
 $(O)/bench/verify: bench/verify.c test/kernel/kernel.c test/kernel/kernel.h $(BELOW_verify:%=$(O)/lib/%.a)
