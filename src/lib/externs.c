@@ -347,6 +347,10 @@ static int resolve_typed(struct skep_object *o, struct extern_ *e, bool is_funct
 	return 0;
 }
 
+static bool is_function(const struct skep_object *o, const struct extern_ *e) {
+	return btf_kind(btf_type(o->btf, e->btf_id)) == BTF_KIND_FUNC;
+}
+
 /* Addresses of the untyped ones, in one pass over the file; 0 addresses (not permitted) count as found, as for libbpf.
  */
 static void resolve_addresses(struct skep_object *o) {
@@ -376,7 +380,7 @@ static int resolve_ksyms(struct skep_object *o) {
 		if (!e->ksym.type_id)
 			untyped = true;
 		else
-			err = resolve_typed(o, e, btf_kind(btf_type(o->btf, e->btf_id)) == BTF_KIND_FUNC);
+			err = resolve_typed(o, e, is_function(o, e));
 	}
 	if (!err && untyped)
 		resolve_addresses(o);
@@ -393,11 +397,9 @@ bool skep_object__needs_kernel(const struct skep_object *o) {
 	for (u32 i = 0; i < o->maps.n; i++)
 		if (o->maps.at[i]->kind == MAP_STRUCT_OPS)
 			return true;
-	for (u32 i = 0; i < o->externs.n; i++) {
-		const struct extern_ *e = &o->externs.at[i];
-		if (e->kind == EXTERN_KSYM && !e->weak && e->btf_id && btf_kind(btf_type(o->btf, e->btf_id)) == BTF_KIND_FUNC)
+	for (u32 i = 0; i < o->externs.n; i++)
+		if (o->externs.at[i].kind == EXTERN_KSYM && o->externs.at[i].ksym.type_id)
 			return true;
-	}
 	return false;
 }
 

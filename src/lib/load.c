@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 bool object_is_kernel(const struct skep_object *o) {
@@ -276,9 +278,31 @@ static int update(struct skep_object *o, int map, const void *key, const void *v
 	return (int)object_bpf(o, BPF_MAP_UPDATE_ELEM, &a);
 }
 
+/* An arena gets its address in user space when it is mapped, and programs are refused before it has one. The contents are
+ * copied by a system call, which says so when there are no pages. */
+static int fill_arena(struct skep_map *m) {
+	struct skep_object *o = m->object;
+	u64 size = (u64)m->def.max_entries * PAGE;
+	void *want = (void *)(uintptr_t)m->def.map_extra;
+	void *at = mmap(want, size, PROT_READ | PROT_WRITE, MAP_SHARED | (want ? MAP_FIXED_NOREPLACE : 0), m->fd, 0);
+	int err = at == MAP_FAILED ? -errno : 0;
+	if (!err && m->data) {
+		struct iovec from = {m->data, m->arena_size}, to = {at, m->arena_size};
+		ssize_t n = process_vm_writev(getpid(), &from, 1, &to, 1, 0);
+		err = n < 0 ? -errno : n < (ssize_t)m->arena_size ? -EFAULT : 0;
+	}
+	if (at != MAP_FAILED)
+		munmap(at, size);
+	if (err)
+		object_warn(o, NULL, "arena «%s» cannot be mapped here, its variables stay 0: %s", m->name, strerror(-err));
+	return 0;
+}
+
 static int fill_data(struct skep_map *m) {
 	struct skep_object *o = m->object;
 	u32 zero = 0;
+	if (m->def.type == BPF_MAP_TYPE_ARENA)
+		return m->reused || o->engine ? 0 : fill_arena(m); /* the user engine does not run what uses one */
 	if (!m->data || m->reused || m->kind == MAP_STRUCT_OPS)
 		return 0;
 	int err = update(o, m->fd, &zero, m->data);

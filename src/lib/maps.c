@@ -320,6 +320,29 @@ static int add_data(struct skep_object *o, const char *section, u32 kind, u32 in
 	return m->data ? 0 : out_of_memory(o);
 }
 
+/* Variables in an address space of their own lie at the beginning of the object's arena. */
+static int find_arena_data(struct skep_object *o, struct section *s) {
+	struct skep_map *m;
+	u32 i = 0;
+	while (i < o->maps.n && o->maps.at[i]->def.type != BPF_MAP_TYPE_ARENA)
+		i++;
+	if (i == o->maps.n)
+		return object_error(o, -ENOENT, "Define a map of type BPF_MAP_TYPE_ARENA",
+				    "%s: section «%s» has variables of an arena, and there is no arena", o->path, s->name);
+	m = o->maps.at[i];
+	if (m->data)
+		return object_error(o, -EEXIST, "Put them into one section",
+				    "%s: section «%s» is the second one with variables of an arena", o->path, s->name);
+	if (s->size > (u64)m->def.max_entries * PAGE)
+		return object_error(o, -E2BIG, "Give it more pages: max_entries",
+				    "%s: the variables in section «%s» have %llu bytes, and arena «%s» has %u pages", o->path,
+				    s->name, (unsigned long long)s->size, m->name, m->def.max_entries);
+	s->map = i;
+	m->arena_size = (u32)s->size;
+	m->data = s->data ? arena_copy(&o->arena, s->data, s->size) : arena_alloc(&o->arena, s->size);
+	return m->data ? 0 : out_of_memory(o);
+}
+
 static int find_data(struct skep_object *o) {
 	int err = 0;
 	for (u32 i = 1; i < o->sections.n && !err; i++) {
@@ -327,6 +350,8 @@ static int find_data(struct skep_object *o) {
 		u32 kind = s->kind == SECTION_DATA ? MAP_DATA : s->kind == SECTION_RODATA ? MAP_RODATA : MAP_BSS;
 		if ((s->kind == SECTION_DATA || s->kind == SECTION_RODATA || s->kind == SECTION_BSS) && s->size)
 			err = add_data(o, s->name, kind, i, s->data, s->size);
+		else if (s->kind == SECTION_ARENA && s->size)
+			err = find_arena_data(o, s);
 	}
 	u32 size = 0;
 	for (u32 i = 0; i < o->externs.n; i++)

@@ -24,7 +24,7 @@
 #include "skep/skep.h"
 
 enum { NONE = 0xffffffff };
-enum { INSNS_MAX = 1000 * 1000, FUNCTIONS_MAX = 1 << 20, MAP_NAME = 16 };
+enum { PAGE = 4096, INSNS_MAX = 1000 * 1000, FUNCTIONS_MAX = 1 << 20, MAP_NAME = 16 };
 
 enum section_kind {
 	SECTION_OTHER,
@@ -114,7 +114,8 @@ struct skep_map {
 	struct map_def def;
 	struct map_def *inner; /* definition of inner maps, or NULL */
 	VEC(struct map_slot) slots;
-	u8 *data;             /* initial value of a data section */
+	u8 *data;             /* initial value of a data section, or of an arena's first arena_size bytes */
+	u32 arena_size;
 	const char *pin_path; /* or NULL */
 	u32 legacy_id;        /* iproute2's id, or NONE */
 	u32 ops_type;         /* MAP_STRUCT_OPS: the structure, in the object's BTF */

@@ -64,13 +64,12 @@ static int classify_load(struct skep_object *o, struct function *f, u32 insn, co
 	case SECTION_DATA:
 	case SECTION_RODATA:
 	case SECTION_BSS:
+	case SECTION_ARENA:
 		ref->kind = REF_DATA, ref->index = s->map, ref->off = (u32)sym->value;
 		return s->map == NONE ? bad_reference(o, f, insn, sym, "lies in an empty section", "Build it again")
 				      : 0;
 	case SECTION_STRUCT_OPS:
 		return bad_reference(o, f, insn, sym, "is a struct_ops, whose value programs cannot read", NULL);
-	case SECTION_ARENA:
-		return bad_reference(o, f, insn, sym, "lies in an arena, which skep does not have yet", NULL);
 	}
 	return object_error(o, -EINVAL, "Move it to a section named .data.*, .rodata.* or .bss.*",
 			    "%s: variable «%s» lies in section «%s», which does not become a map", o->path, sym->name,

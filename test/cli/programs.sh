@@ -70,6 +70,25 @@ is_json "libbpf: inner maps" "[$(map first)[0].value, $(map second)[0].value]" '
 echo 'BPF_HASH(m, s64, u64); TRACEPOINT_PROBE(syscalls, sys_exit_read) { m.increment(args->ret / 7); return 0; }' >divide.c
 out=$($SKEP verify divide.c 2>&1); is "a compiler that gives up: status" 2 $?
 [ "$(wc -l <<<"$out")" -le 6 ]; is "a compiler that gives up: short" 0 $?
+# Kernel functions: whoever calls them is judged by the kernel's types. A function for exceptions is part of the program.
+cat >throws.bpf.c <<'C'
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#define CALLBACK(f) __attribute__((btf_decl_tag("exception_callback:" #f)))
+extern void bpf_throw(__u64 cookie) __ksym;
+__attribute__((noinline)) int odd(__u64 cookie) { return cookie & 1; }
+__attribute__((noinline)) int any(__u64 cookie) { return (int)cookie; }
+CALLBACK(odd) SEC("cgroup_skb/ingress") int good(struct __sk_buff *skb) { bpf_throw(30); return 0; }
+CALLBACK(any) SEC("cgroup_skb/ingress") int bad(struct __sk_buff *skb) { bpf_throw(30); return 0; }
+SEC("cgroup_skb/ingress") int plain(struct __sk_buff *skb) { bpf_throw(30); return 0; }
+char _license[] SEC("license") = "GPL";
+C
+if grep -qa bpf_throw /sys/kernel/btf/vmlinux 2>/dev/null; then
+	out=$($SKEP verify throws.bpf.c --json 2>/dev/null | jq -c '[.. | objects | select(.program and .verdict) | [.program, .verdict]] | sort')
+	is "kernel functions, and one for exceptions" '[["bad","failure"],["good","success"],["plain","failure"]]' "$out"
+else
+	skip "kernel functions, and one for exceptions" "no types of a kernel that has them"
+fi
 # Without the kernel's types: vmlinux.h is made from those that skep ships.
 if unshare -m true 2>/dev/null; then
 	for source in opensnoop.c killsnoop.c ring.c structkey.c opens.bpf.c sigsnoop.bpf.c legacy.bpf.c tail.bpf.c; do
