@@ -92,7 +92,7 @@ SKEP_API int skep_object__load(struct skep_object *object, struct skep_engine *e
 SKEP_API void skep_object__close(struct skep_object *object);
 
 SKEP_API struct skep_program *skep_object__next_program(const struct skep_object *object, const struct skep_program *prev);
-/* Does it name functions or variables of a kernel, or fill structures of one? Then it loads only where that kernel's types are
+/* Does it name functions or variables of a kernel, or fill structures of one? Then it loads only where its types are
  * known. */
 SKEP_API bool skep_object__needs_kernel(const struct skep_object *object);
 SKEP_API struct skep_map *skep_object__next_map(const struct skep_object *object, const struct skep_map *prev);
