@@ -521,6 +521,7 @@ void mark_known_not_null(struct verifier *v, struct reg *r);
 int kfunc_find(struct verifier *v, u32 at);
 const struct kfunc *kfunc_at(const struct verifier *v, u32 at);
 u32 kfunc_flags_at(const struct verifier *v, u32 at); /* enum abi_kfunc_flag, 0 for what cannot be called */
+bool kfunc_under_lock_at(const struct verifier *v, u32 at);
 bool kfunc_calls_later(const struct verifier *v, u32 at); /* a callback */
 bool kfunc_throws_at(const struct verifier *v, u32 at);
 u32 kfunc_args_n(const struct verifier *v, u32 at);

@@ -145,6 +145,12 @@ u32 kfunc_flags_at(const struct verifier *v, u32 at) {
 	return f && f->allowed ? f->flags : 0;
 }
 
+/* Whoever may call it: that is looked at next. */
+bool kfunc_under_lock_at(const struct verifier *v, u32 at) {
+	const struct kfunc *f = kfunc_at(v, at);
+	return f && f->flags & KFUNC_UNDER_LOCK;
+}
+
 bool kfunc_calls_later(const struct verifier *v, u32 at) {
 	const struct kfunc *f = kfunc_at(v, at);
 	return f && (f->special == KF_WQ_SET_CALLBACK || f->special == KF_TASK_WORK);

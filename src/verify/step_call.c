@@ -509,7 +509,7 @@ static int step_helper_call(struct verifier *v, const struct bpf_insn *insn) {
 static bool allowed_under_lock(const struct verifier *v, const struct bpf_insn *insn) {
 	if (insn_is_helper_call(insn))
 		return insn->imm == BPF_FUNC_spin_unlock;
-	return !insn_is_kfunc_call(insn) || kfunc_flags_at(v, v->at) & KFUNC_UNDER_LOCK;
+	return !insn_is_kfunc_call(insn) || kfunc_under_lock_at(v, v->at);
 }
 
 int step_call(struct verifier *v, const struct bpf_insn *insn) {
