@@ -225,6 +225,7 @@ struct verifier {
 	struct reg fake[2];     /* operands that are no registers */
 	u32 max_ctx_off, max_pkt_off, max_depth;
 	u32 ctx_words; /* as in struct xlated */
+	bool buffered_slices; /* some slice of a dynptr may lie in a buffer on a stack */
 	bool seen_direct_write, tail_call_reachable, reads_map_fields, depths_known;
 	bool recording; /* the second walk of oracle.c: nothing is forgotten, states end only inside others in full */
 

@@ -246,6 +246,8 @@ static int set_slice(struct verifier *v, const struct kfunc_call *call, struct r
 	r->mem_size = (u32)call->constant; /* as much of it as the function sees */
 	r->dynptr = call->dynptr.id;
 	r->ref = call->dynptr.ref;
+	r->frameno = call->buffer_frame;
+	v->buffered_slices |= r->frameno;
 	return 0;
 }
 

@@ -50,6 +50,7 @@ struct kfunc_call {
 	} dynptr;
 	const struct map_ref *map; /* among the arguments, or of the value to which one points; NULL: none */
 	u32 map_uid;
+	u32 buffer_frame;     /* frame + 1 in whose stack the memory lies that a slice may be; 0 none */
 	bool packet_dynptr;   /* one of them is the packet */
 	const struct btf *root_btf; /* graph.c: of the root among the arguments, NULL: none */
 	struct btf_field root;

@@ -335,6 +335,8 @@ static int check_sized_memory(struct verifier *v, u32 i, struct kfunc_call *call
 	struct helper_call none = {.callback = -1};
 	bool absent = reg_is_zero(mem) && has_suffix(v, call->f, i, "__opt");
 	int err;
+	if (mem->type == PTR_TO_STACK)
+		call->buffer_frame = mem->frameno + 1;
 	if (mem->type & PTR_MAYBE_NULL)
 		mark_known_not_null(v, mem);
 	err = absent ? mark_precise(v, (s32)i + 1) : check_mem_size_pair(v, i + 2, false, true, &none);

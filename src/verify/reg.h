@@ -61,7 +61,7 @@ struct reg {
 	};
 	struct scalar s;
 	u32 id, ref;
-	u32 frameno;     /* PTR_TO_STACK: whose stack */
+	u32 frameno;     /* PTR_TO_STACK: whose stack; slice of a dynptr: frame + 1 in whose stack it may lie, 0 none */
 	bool precise;    /* a decision relied on the exact value */
 	bool was_packet; /* a number that was a packet pointer until a call: for messages */
 	u8 pad[2];

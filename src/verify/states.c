@@ -319,7 +319,7 @@ static bool reg_safe(struct verifier *v, const struct reg *old, const struct reg
 	case PTR_TO_BUF:
 	case PTR_TO_TP_BUFFER:
 		return !__builtin_memcmp(old, cur, offsetof(struct reg, s)) && scalar_includes(&old->s, &cur->s) &&
-		       ids_match(v, old->id, cur->id) && ids_match(v, old->ref, cur->ref);
+		       old->frameno == cur->frameno && ids_match(v, old->id, cur->id) && ids_match(v, old->ref, cur->ref);
 	case PTR_TO_PACKET_META:
 	case PTR_TO_PACKET:
 		return packets_safe(v, old, cur);

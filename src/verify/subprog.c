@@ -261,6 +261,13 @@ static int check_callback_return(struct verifier *v, const struct frame *callee)
 	return 0;
 }
 
+/* Slices of dynptrs that may lie in the buffer, on the stack of the frame that ends, that was given for them. */
+static void forget_slices(struct state *s, const struct frame *ends) {
+	for (struct reg_walk w = {.state = s}; reg_next(&w);)
+		if (base_type(w.reg->type) == PTR_TO_MEM && w.reg->frameno == ends->frameno + 1)
+			reg_set_unknown(w.reg);
+}
+
 /* Pointers into the frame that ends must not be left in a frame that stays: such spills were refused (SPILL_CALLER). */
 int leave_subprog(struct verifier *v) {
 	struct state *s = v->cur;
@@ -285,6 +292,8 @@ int leave_subprog(struct verifier *v) {
 		vlog(v, "to caller at %d:\n", v->at);
 		log_state(v, s, s->curframe - 1, true);
 	}
+	if (v->buffered_slices)
+		forget_slices(s, callee);
 	frame_free(&v->pool, callee);
 	s->frames[s->curframe--] = NULL;
 	if (callback)

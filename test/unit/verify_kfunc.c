@@ -110,6 +110,7 @@ static void make_kernel(void) {
 #define HELPER(f) INSN(BPF_JMP | BPF_CALL, 0, 0, 0, f)
 #define KF(f) INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, f) /* imm becomes the function's id */
 #define OUT MOV(0, 0), INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
+#define CALL(o) INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, o)
 #define STACK(d, o) COPY(d, 10), ADD(d, o)
 #define NEW STACK(1, -8), MOV(2, 0), MOV(3, 10), KF(ITER_NEW)
 #define NEXT STACK(1, -8), KF(ITER_NEXT)
@@ -222,17 +223,22 @@ static const struct {
     {{FROM(-16), STACK(1, -8), KF(SIZE), OUT}, "Expected an initialized dynptr as arg #0"},
     {{FROM(-12), OUT}, "Dynptr has to be an uninitialized dynptr"},
     {{STACK(1, -16), FROM(-16), OUT}, "arg#0 expected pointer to ctx, but got fp"},
+    /* a slice that may be a buffer on the stack of a function that has returned */
+    {{FROM(-16), STACK(1, -16), CALL(4), IF_ZERO(0, 1), LOAD(BPF_DW, 1, 0, 0), OUT, MOV(2, 0), STACK(3, -8), MOV(4, 8),
+      KF(SLICE), INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)}, "R0 invalid mem access 'scalar'"},
+    {{FROM(-16), STACK(1, -16), CALL(4), IF_ZERO(0, 1), LOAD(BPF_DW, 1, 0, 0), OUT, MOV(2, 0), MOV(3, 0), MOV(4, 8),
+      KF(SLICE), INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)}, NULL},
     /* NULL where it is allowed is relied upon: a state with another number is not safe because one with 0 was */
     {{EITHER(0, 5), GOTO(0), GOTO(0), MOV(6, 1), MOV(6, 2), MOV(6, 3), MOV(6, 4), GOTO(0), STACK(1, -24), COPY(2, 7), MOV(3, 2),
       KF(TASK_NEW), STACK(1, -24), KF(TASK_DESTROY), OUT},
      "R2 type=scalar expected=fp"},
 };
 
-static u32 length(const struct bpf_insn *insns) {
-	u32 n = 0;
-	while (insns[n].code != (BPF_JMP | BPF_EXIT))
-		n++;
-	return n + 1;
+static u32 length(const struct bpf_insn insns[32]) {
+	u32 n = 32;
+	while (!insns[n - 1].code)
+		n--;
+	return n;
 }
 
 static void run(const struct bpf_insn *insns, u32 type, bool gpl, const char *message) {
@@ -260,7 +266,7 @@ static void run(const struct bpf_insn *insns, u32 type, bool gpl, const char *me
 }
 
 static void calls(void) {
-	static const struct bpf_insn any[] = {MOV(1, 0), KF(STRLEN), OUT};
+	static const struct bpf_insn any[32] = {MOV(1, 0), KF(STRLEN), OUT};
 	make_kernel();
 	for (u32 i = 0; i < ARRAY_SIZE(tests); i++)
 		run(tests[i].insns, tests[i].type, true, tests[i].message);
