@@ -163,7 +163,10 @@ static void set_loaded(struct verifier *v, struct reg *to, const struct btf *btf
 static int access_object(struct verifier *v, const struct reg *r, s32 off, u32 size, bool write, s32 value) {
 	struct btf_access hit = {.struct_id = r->btf_id, .off = (u32)off};
 	s64 room = btf_size(r->btf, r->btf_id);
-	int err = check_object_fields(v, r, off, size);
+	int err;
+	if (!r->ref && !(r->type & (NON_OWN_REF | MEM_RCU))) /* the RCU section is over that kept it */
+		return refuse_text(v, INTERNAL, -EFAULT, "verifier bug: ref_obj_id for allocated object must be non-zero");
+	err = check_object_fields(v, r, off, size);
 	if (err)
 		return err;
 	hit.beyond = off + (s64)size > room;

@@ -12,7 +12,7 @@ enum { NODE_TREE = 0, NODE_LIST = 32, NODE_REFS = 56, NODE_KEY = 60, NODE_SIZE =
 enum { LOCK = 0, TREE = 8, LIST = 24, AT = 40, VALUE_SIZE = 48 };
 enum { T_INT = 1, T_RB_NODE, T_LIST_NODE, T_REFCOUNT, T_LOCK, T_ROOT, T_HEAD, T_NODE, T_PLAIN }; /* ids in the program's BTF */
 
-enum function { NEW = 1, DROP, PERCPU_NEW, PERCPU_DROP, COUNT, PUSH, POP, FRONT, ADD_TREE, REMOVE, FIRST, FUNCTIONS };
+enum function { NEW = 1, DROP, PERCPU_NEW, PERCPU_DROP, COUNT, PUSH, POP, FRONT, ADD_TREE, REMOVE, FIRST, RCU_LOCK, RCU_UNLOCK, FUNCTIONS };
 enum type { VOID, INT, P_VOID, P_HEAD, P_LIST_NODE, P_ROOT, P_RB_NODE, P_LESS, TYPES };
 static const struct {
 	const char *name;
@@ -35,6 +35,8 @@ static const struct {
                   {{P_ROOT, "root"}, {P_RB_NODE, "node"}, {P_LESS, "less"}, {P_VOID, "meta__ign"}, {INT, "off"}}},
     [REMOVE] = {"bpf_rbtree_remove", P_RB_NODE, 2, {{P_ROOT, "root"}, {P_RB_NODE, "node"}}},
     [FIRST] = {"bpf_rbtree_first", P_RB_NODE, 1, {{P_ROOT, "root"}}},
+    [RCU_LOCK] = {"bpf_rcu_read_lock", VOID, 0},
+    [RCU_UNLOCK] = {"bpf_rcu_read_unlock", VOID, 0},
 };
 static struct btf *kernel, *types;
 static u32 function_id[FUNCTIONS], plain_function;
@@ -145,6 +147,7 @@ static const struct {
 	struct bpf_insn insns[48];
 	const char *message; /* NULL: accepted */
 	u32 callback;        /* where less() begins, 0: there is none */
+	u32 type;            /* of the program, 0: sched_cls */
 } tests[] = {
     /* objects */
     {{MAKE, STORE_IMM(BPF_W, 7, NODE_KEY, 3), LOAD(BPF_W, 1, 7, NODE_KEY), DROPPED(7), OUT}, NULL},
@@ -174,6 +177,18 @@ static const struct {
      "invalid kptr access, R2 type=ptr_plain expected=ptr_node"},
     {{VALUE(6), LOAD(BPF_DW, 7, 6, AT), IF_NULL(7, 1), LOAD(BPF_W, 1, 7, NODE_KEY), OUT}, NULL},
     {{VALUE(6), LOAD(BPF_DW, 7, 6, AT), IF_NULL(7, 2), DROPPED(7), OUT}, "R1 must be referenced or trusted"},
+    {{VALUE(6), LOAD(BPF_DW, 7, 6, AT), IF_NULL(7, 1), LOAD(BPF_W, 1, 7, NODE_KEY), OUT}, NULL, 0, BPF_PROG_TYPE_SYSCALL},
+    {{VALUE(6), LOAD(BPF_DW, 7, 6, AT), IF_NULL(7, 1), STORE_IMM(BPF_W, 7, NODE_KEY, 1), OUT}, "only read is supported", 0,
+     BPF_PROG_TYPE_SYSCALL},
+    {{VALUE(6), KF(RCU_LOCK), LOAD(BPF_DW, 7, 6, AT), IF_NULL(7, 1), STORE_IMM(BPF_W, 7, NODE_KEY, 1), KF(RCU_UNLOCK), OUT},
+     NULL, 0, BPF_PROG_TYPE_SYSCALL},
+    {{VALUE(6), KF(RCU_LOCK), LOAD(BPF_DW, 7, 6, AT), KF(RCU_UNLOCK), IF_NULL(7, 1), LOAD(BPF_W, 1, 7, NODE_KEY), OUT},
+     NULL, 0, BPF_PROG_TYPE_SYSCALL},
+    {{VALUE(6), KF(RCU_LOCK), LOAD(BPF_DW, 7, 6, AT), KF(RCU_UNLOCK), IF_NULL(7, 1), STORE_IMM(BPF_W, 7, NODE_KEY, 1), OUT},
+     "only read is supported", 0, BPF_PROG_TYPE_SYSCALL},
+    /* who may use such maps */
+    {{VALUE(6), OUT}, "tracing progs cannot use bpf_{list_head,rb_root} yet", 0, BPF_PROG_TYPE_KPROBE},
+    {{VALUE(6), OUT}, "socket filter progs cannot use bpf_spin_lock yet", 0, BPF_PROG_TYPE_SOCKET_FILTER},
     /* lists */
     {{MAKE, LOCKED, PUSHED, LOAD(BPF_W, 1, 7, NODE_KEY), UNLOCKED, OUT}, NULL},
     {{MAKE, LOCKED, PUSHED, UNLOCKED, LOAD(BPF_W, 1, 7, NODE_KEY), OUT}, "R7 invalid mem access 'scalar'"},
@@ -219,7 +234,8 @@ static void run(u32 i) {
 	struct verify_input in = {.abi = abi_linux(),
 	                          .insns = copy,
 	                          .insns_n = length(tests[i].insns, tests[i].callback),
-	                          .prog_type = BPF_PROG_TYPE_SCHED_CLS,
+	                          .prog_type = tests[i].type ? tests[i].type : BPF_PROG_TYPE_SCHED_CLS,
+	                          .prog_flags = tests[i].type == BPF_PROG_TYPE_SYSCALL ? BPF_F_SLEEPABLE : 0,
 	                          .license = "GPL",
 	                          .gpl_compatible = true,
 	                          .caps = VERIFY_BPF | VERIFY_PERFMON | VERIFY_NET_ADMIN,
