@@ -195,6 +195,9 @@ s32 btf_field_off(const struct btf_fields *fields, const char *name);
 int btf_find_fields(const struct btf *btf, u32 value_id, struct btf_fields *out, const char **why);
 /* The same of a structure that programs may allocate; n is 0 for one without special members. */
 int btf_object_fields(const struct btf *btf, u32 struct_id, struct btf_fields *out, const char **why);
+/* What the roots among the fields hold, and pointers to users' memory: 0, -EFAULT (no objects), -ELOOP (what holds objects
+ * itself), -EINVAL or -E2BIG (no size, or more than a page). */
+int btf_check_held(const struct btf *btf, const struct btf_fields *fields);
 /* What BTF_LOAD wants of all structures with special members. */
 int btf_check_objects(const struct btf *btf, struct btf_log *log);
 

@@ -345,9 +345,5 @@ int btf_search_fields(const struct btf *btf, u32 id, u32 in, struct btf_fields *
 }
 
 int btf_find_fields(const struct btf *btf, u32 value_id, struct btf_fields *out, const char **why) {
-	int err = btf_search_fields(btf, value_id, FIELDS_OF_VALUE, out, why);
-	for (u32 i = 0; !err && i < out->n; i++)
-		if (btf_field_is_root(&out->list[i]) && !btf_is_object(btf, out->list[i].type_id))
-			err = -EFAULT;
-	return err;
+	return btf_search_fields(btf, value_id, FIELDS_OF_VALUE, out, why);
 }

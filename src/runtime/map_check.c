@@ -176,13 +176,12 @@ static u32 forbidden_fields(const struct map_facts *f, const struct btf_fields *
 int map_find_fields(struct map_facts *f) {
 	struct btf_fields found;
 	const char *why;
-	int err = btf_find_fields(f->btf, f->btf_value_type_id, &found, &why);
-	if (err)
-		return err == -EFAULT ? err : 0;
+	if (btf_find_fields(f->btf, f->btf_value_type_id, &found, &why))
+		return 0;
 	f->fields = found;
 	if (found.n && f->map_flags & (BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG))
 		return -EACCES;
-	return forbidden_fields(f, &found) ? -EOPNOTSUPP : 0;
+	return forbidden_fields(f, &found) ? -EOPNOTSUPP : btf_check_held(f->btf, &found);
 }
 
 static int check_key(const struct map_facts *f) {
