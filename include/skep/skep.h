@@ -92,8 +92,8 @@ SKEP_API int skep_object__load(struct skep_object *object, struct skep_engine *e
 SKEP_API void skep_object__close(struct skep_object *object);
 
 SKEP_API struct skep_program *skep_object__next_program(const struct skep_object *object, const struct skep_program *prev);
-/* Does it name functions or variables of a kernel, or fill structures of one? Then it loads only where its types are
- * known. */
+/* Does it name functions or variables of a kernel, keep pointers to its objects or fill its structures? Then its verdict
+ * depends on that kernel's types. */
 SKEP_API bool skep_object__needs_kernel(const struct skep_object *object);
 SKEP_API struct skep_map *skep_object__next_map(const struct skep_object *object, const struct skep_map *prev);
 SKEP_API struct skep_program *skep_object__find_program(const struct skep_object *object, const char *name);

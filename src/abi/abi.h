@@ -369,6 +369,10 @@ struct abi_struct_ops {
 };
 const struct abi_struct_ops *abi_struct_ops(const char *name); /* NULL: not understood */
 
+/* Is a reference to such an object of the kernel's released by itself, so that a map may hold it? Those that may are freed
+ * by RCU. */
+bool abi_has_destructor(const char *type);
+
 /* == System calls of x86-64 == */
 
 struct abi_syscall {

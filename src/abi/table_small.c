@@ -86,6 +86,14 @@ const struct abi_struct_ops *abi_struct_ops(const char *name) {
 	return NULL;
 }
 
+bool abi_has_destructor(const char *type) {
+	static const char *const names[] = {"cgroup", "bpf_cpumask", "task_struct", "bpf_crypto_ctx"};
+	for (u32 i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(type, names[i]))
+			return true;
+	return false;
+}
+
 static const struct abi_limit_row limits[] = {
 #define LIMIT(NAME, value, what) {#NAME, what, value},
 #include "abi/limits.def"

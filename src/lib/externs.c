@@ -393,7 +393,20 @@ static int resolve_ksyms(struct skep_object *o) {
 	return err;
 }
 
+/* Pointers to a kernel's objects in map values. */
+static bool has_kernel_pointers(const struct btf *btf) {
+	for (u32 id = 1; btf && id < btf->end; id++) {
+		const struct btf_type *t = btf_type(btf, id);
+		const char *tag = btf_kind(t) == BTF_KIND_TYPE_TAG ? btf_name(btf, t) : "";
+		if (!strcmp(tag, "kptr") || !strcmp(tag, "kptr_untrusted"))
+			return true;
+	}
+	return false;
+}
+
 bool skep_object__needs_kernel(const struct skep_object *o) {
+	if (has_kernel_pointers(o->btf))
+		return true;
 	for (u32 i = 0; i < o->maps.n; i++)
 		if (o->maps.at[i]->kind == MAP_STRUCT_OPS)
 			return true;

@@ -88,10 +88,10 @@ static int load_btf(struct skep_object *o) {
 	struct btf_log log = {0};
 	struct btf *again = NULL;
 	bool known = btf_parse(o->btf->data, o->btf->data_size, NULL, BTF_STRICT, &log, &again);
-	const char *reason = known ? log.error : strerror((int)-fd);
 	btf_put(again);
 	struct engine_problem problem;
-	const char *said = lacks_room(fd) ? explain(o, &problem) : NULL;
+	const char *said = explain(o, &problem), *reason = known ? log.error : said ? said : strerror((int)-fd);
+	said = lacks_room(fd) ? said : NULL;
 	if (said)
 		return object_error(o, (int)fd, *problem.suggestion ? problem.suggestion : NULL, "%s cannot be loaded: %s", o->path,
 				    said);

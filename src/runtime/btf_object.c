@@ -106,6 +106,19 @@ static s64 make(struct call *c, struct object_btf *b, const void *data, u32 size
 	return fd;
 }
 
+/* Objects that hold references to the kernel's. */
+static int check_destructors(struct call *c, const struct btf *btf) {
+	struct btf_fields f;
+	for (u32 id = btf->start; id < btf->end; id++)
+		if (btf_kind(btf_type(btf, id)) == BTF_KIND_STRUCT && !btf_object_fields(btf, id, &f, NULL) && f.n &&
+			!fields_have_destructors(c->e, btf, &f)) {
+			explain(c, -ENOENT, "a kptr in struct %s refers to objects of the kernel's that nothing releases",
+					btf_name_of(btf, id));
+			return -ENOENT;
+		}
+	return 0;
+}
+
 s64 cmd_btf_load(struct call *c) {
 	const union bpf_attr *a = &c->attr;
 	if (a->btf_flags & ~BPF_F_TOKEN_FD)
@@ -126,6 +139,8 @@ s64 cmd_btf_load(struct call *c) {
 	s64 r = call_read(c, data, a->btf, a->btf_size);
 	if (!r)
 		r = parse(c, data, a->btf_size, &btf);
+	if (!r && (r = check_destructors(c, btf)))
+		btf_put(btf);
 	struct object_btf *b = r ? NULL : new_object(btf);
 	if (!r && !b)
 		btf_put(btf), r = -ENOMEM;

@@ -172,11 +172,24 @@ static u32 forbidden_fields(const struct map_facts *f, const struct btf_fields *
 	return has & ~may;
 }
 
+bool fields_have_destructors(struct skep_engine *e, const struct btf *btf, const struct btf_fields *f) {
+	for (u32 i = 0; i < f->n; i++) {
+		const struct btf *kernel;
+		const char *name = btf_name_of(btf, btf_skip_modifiers(btf, f->list[i].type_id));
+		if (f->list[i].kind != BTF_FIELD_KPTR || abi_has_destructor(name))
+			continue;
+		kernel = engine_kernel_btf(e);
+		if (kernel && btf_find(kernel, name, BTF_KIND_STRUCT)) /* else the program's own */
+			return false;
+	}
+	return true;
+}
+
 /* A value whose special fields do not fit each other has none, for the kernel: its programs find out. */
-int map_find_fields(struct map_facts *f) {
+int map_find_fields(struct skep_engine *e, struct map_facts *f) {
 	struct btf_fields found;
 	const char *why;
-	if (btf_find_fields(f->btf, f->btf_value_type_id, &found, &why))
+	if (btf_find_fields(f->btf, f->btf_value_type_id, &found, &why) || !fields_have_destructors(e, f->btf, &found))
 		return 0;
 	f->fields = found;
 	if (found.n && f->map_flags & (BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG))
@@ -230,6 +243,6 @@ int map_check_btf(struct call *c, struct object_map *m, s32 btf_fd) {
 		return -EINVAL;
 	if (btf_size(f->btf, f->btf_value_type_id) != f->value_size)
 		return -EINVAL;
-	err = map_find_fields(f);
+	err = map_find_fields(c->e, f);
 	return err ? err : check_key(f);
 }

@@ -259,7 +259,7 @@ static int facts_from(struct call *c, const struct map_record *r, struct map_fac
 	object_hold(o);
 	*btf = BTF_OF(o);
 	f->btf = (*btf)->btf;
-	return map_find_fields(f);
+	return map_find_fields(c->e, f);
 }
 
 int map_open(struct call *c, const struct record *r, struct object **out) {

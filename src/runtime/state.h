@@ -251,7 +251,9 @@ int map_check_unrun(const struct skep_abi *abi,
 					const struct map_facts *f); /* alloc_check of the types that have no ops */
 bool map_may_be_inner(u32 type);
 bool map_equals_template(const struct map_facts *t, const struct map_facts *m);
-int map_find_fields(struct map_facts *f); /* special fields of the value type */
+int map_find_fields(struct skep_engine *e, struct map_facts *f); /* special fields of the value type */
+/* Can what the fields refer to be released when the value goes? */
+bool fields_have_destructors(struct skep_engine *e, const struct btf *btf, const struct btf_fields *f);
 int map_check_btf(struct call *c, struct object_map *m, s32 btf_fd);
 int map_open(struct call *c, const struct record *r, struct object **out);
 int map_opened(struct call *c, struct object_map *m); /* its id and token are known: map the areas */

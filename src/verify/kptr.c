@@ -159,11 +159,7 @@ int check_kptr_value(struct verifier *v, const struct btf *btf, const struct btf
 /* == Loads and stores == */
 
 static bool freed_by_rcu(const struct pointee *p) {
-	static const char *const names[] = {"cgroup", "bpf_cpumask", "task_struct", "bpf_crypto_ctx"};
-	for (u32 i = 0; i < ARRAY_SIZE(names); i++)
-		if (!strcmp(p->name, names[i]))
-			return true;
-	return !p->kernel;
+	return !p->kernel || abi_has_destructor(p->name);
 }
 
 static bool in_rcu_section(const struct verifier *v) {

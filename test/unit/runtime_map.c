@@ -2,6 +2,7 @@
 #include "runtime.h"
 #include <fcntl.h>
 #include <sys/mman.h>
+#include "btf/builder.h"
 
 static enum engine_backing backing;
 static bool handles;
@@ -258,6 +259,58 @@ static void other_caller(void) {
 	engine_destroy(e);
 }
 
+/* == Types of values == */
+
+static u32 kptr_to(struct btf_builder *b, const char *name, u32 n) {
+	u32 to = btf_builder_type(b, name, BTF_KIND_STRUCT, 1, 4, 3, btf_builder_string(b, "a"), n, 0);
+	return btf_builder_type(b, NULL, BTF_KIND_PTR, 0, btf_builder_type(b, "kptr", BTF_KIND_TYPE_TAG, 0, to, 0), 0);
+}
+
+/* BTF_LOAD of a structure with a kptr to that, beside a lock or two. */
+static s64 load_value(struct skep_engine *e, const char *to, u32 locks) {
+	struct btf_builder b;
+	union bpf_attr a = {0};
+	const void *data;
+	u32 size, n, lock, kptr;
+	s64 fd;
+	btf_builder_init(&b, NULL);
+	n = btf_builder_int(&b, "int", 4, BTF_INT_SIGNED);
+	lock = btf_builder_type(&b, "bpf_spin_lock", BTF_KIND_STRUCT, 1, 4, 3, btf_builder_string(&b, "v"), n, 0);
+	kptr = kptr_to(&b, to, n);
+	btf_builder_type(&b, "value", BTF_KIND_STRUCT, 3, 16, 9, btf_builder_string(&b, "k"), kptr, 0,
+	                 btf_builder_string(&b, "l"), lock, 8 * 8, btf_builder_string(&b, "m"), locks == 2 ? lock : n, 12 * 8);
+	EXPECT_EQ(btf_builder_blob(&b, &data, &size), 0);
+	a.btf = (u64)(uintptr_t)data;
+	a.btf_size = size;
+	fd = skep_bpf(e, BPF_BTF_LOAD, &a, sizeof a);
+	btf_builder_free(&b);
+	return fd;
+}
+
+static void kernel_pointers(void) {
+	struct btf_builder b;
+	struct btf *kernel = NULL;
+	struct engine_opts o = {.size = sizeof o, .backing = BACKING_ANONYMOUS, .log = print_log};
+	struct skep_engine *e = NULL;
+	const void *data;
+	u32 size, n;
+	btf_builder_init(&b, NULL);
+	n = btf_builder_int(&b, "int", 4, BTF_INT_SIGNED);
+	kptr_to(&b, "file", n);
+	kptr_to(&b, "task_struct", n);
+	EXPECT_EQ(btf_builder_blob(&b, &data, &size), 0);
+	EXPECT_EQ(btf_parse(data, size, NULL, 0, NULL, &kernel), 0);
+	btf_builder_free(&b);
+	o.kernel_btf = kernel;
+	EXPECT_EQ(engine_create(&o, &e), 0);
+	EXPECT(load_value(e, "task_struct", 1) >= 0);
+	EXPECT(load_value(e, "mine", 1) >= 0);
+	EXPECT_EQ(load_value(e, "task_struct", 2), -E2BIG);
+	EXPECT_EQ(load_value(e, "file", 1), -ENOENT); /* nothing releases it */
+	engine_destroy(e);
+	btf_put(kernel);
+}
+
 static void run_all(void) {
 	RUN(elements);
 	RUN(percpu);
@@ -267,6 +320,7 @@ static void run_all(void) {
 	RUN(pins);
 	RUN(attributes);
 	RUN(other_caller);
+	RUN(kernel_pointers);
 }
 int main(void) {
 	backing = BACKING_ANONYMOUS, handles = false;
