@@ -100,6 +100,8 @@ static int check_btf_type(struct verifier *v, u32 regno, u32 arg, const char *wa
 		return refuse_text(v, ARG_TYPE, -EACCES, "bpf_%s() may write into memory pointed by R%d type=%s",
 		                   call->helper->name, regno, reg_type_name(r->type, name));
 	}
+	if (r->type & MEM_ALLOC && call->kptr && arg & OBJ_RELEASE && type_flag(r->type) & ~(u32)(MEM_ALLOC | MEM_PERCPU))
+		return refuse_text(v, INTERNAL, -EFAULT, "verifier bug: invalid PTR_TO_BTF_ID register for type match");
 	if (r->type & MEM_ALLOC && call->kptr && arg & OBJ_RELEASE)
 		return check_kptr_value(v, call->kptr_btf, call->kptr, regno);
 	if (r->type & (MEM_ALLOC | MEM_PERCPU)) /* looked at by kind */

@@ -515,6 +515,10 @@ static int check_pointer(struct verifier *v, u32 *i, const struct btf_type *ptr,
 		return err;
 	if (kind == KIND_NULL) /* no other number will do */
 		return mark_precise(v, (s32)*i + 1);
+	if (r->type == NOT_INIT) { /* the reference takes it for a pointer that was moved */
+		say_kfunc(v, f, *i, "nothing was written to it on this path");
+		return refuse_text(v, KFUNC_ARG, -EACCES, "variable ? access var_off=(0x0; 0xffffffffffffffff) disallowed");
+	}
 	err = check_arg_offset(v, *i + 1, f->flags & KFUNC_RELEASE && r->ref ? OBJ_RELEASE : 0);
 	return err ? err : check_kind(v, i, kind, pointee_id, call);
 }

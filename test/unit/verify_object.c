@@ -173,6 +173,8 @@ static const struct {
     /* pointers in map values */
     {{MAKE, COPY(2, 7), ROOT(AT), CALL(BPF_FUNC_kptr_xchg), IF_NULL(0, 2), DROPPED(0), OUT}, NULL},
     {{MAKE, COPY(2, 7), ROOT(AT), CALL(BPF_FUNC_kptr_xchg), OUT}, "Unreleased reference id=4 alloc_insn=11"},
+    {{VALUE(6), MOV(1, T_NODE), KF(NEW), COPY(2, 0), ROOT(AT), CALL(BPF_FUNC_kptr_xchg), OUT},
+     "verifier bug: invalid PTR_TO_BTF_ID register for type match"},
     {{MOV(1, T_PLAIN), KF(NEW), IF_NULL(0, 5), VALUE(6), COPY(2, 0), ROOT(AT), CALL(BPF_FUNC_kptr_xchg), OUT},
      "invalid kptr access, R2 type=ptr_plain expected=ptr_node"},
     {{VALUE(6), LOAD(BPF_DW, 7, 6, AT), IF_NULL(7, 1), LOAD(BPF_W, 1, 7, NODE_KEY), OUT}, NULL},
