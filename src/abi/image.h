@@ -26,7 +26,7 @@ struct insn_facts {
 	u8 const_key : 1; /* map call: the key on the stack is the constant const_arg */
 	u8 probe : 1;    /* a load from memory that may be absent: must go through probe_read */
 	u8 nospec : 1;   /* a barrier against speculation before it */
-	u8 nospec_result : 1; /* and behind it; of a tail call: before the program that it goes to */
+	u8 nospec_result : 1; /* and behind it; a tail call has it before its target, and takes all 64 bits of its index */
 	u16 map;         /* map call or map immediate: index into maps[] when always the same, else NO_MAP */
 	u16 callback;    /* call: subprogram index + 1 of a callback that is always the same, else 0 */
 	u32 orig;        /* index of the instruction in the program as loaded: line information and messages */

@@ -212,7 +212,7 @@ L_LOCAL:
 	GOTO(pc->off);
 L_TAIL: {
 	const struct interp_program *program = NULL;
-	if (run->tail_calls < RUN_TAIL_CALLS_MAX)
+	if (run->tail_calls < RUN_TAIL_CALLS_MAX && !(pc->dst && r[3] >> 32))
 		program = (void *)((helper_fn *)pc->imm)(r[1], r[2], (u32)r[3], 0, 0, run);
 	const struct bound *other = program ? bind(program->image, program->env) : NULL;
 	if (!other) {

@@ -377,8 +377,6 @@ static int run_syscall(struct call *c, struct object_prog *p) {
 
 static int no_test_run(struct call *c, const struct object_prog *p) {
 	const struct abi_prog_type *row = abi_prog_type(c->e->abi, p->p.type);
-	if (!row || !(row->flags & PROG_TEST_RUN))
-		return -ENOTSUPP; /* nor in the kernel */
 	explain(c, -EOPNOTSUPP, "programs of type %s cannot be test-run in the user engine: not implemented yet",
 			row->name);
 	explain_suggestion(c, DIAG_TEST_RUN, "use --kernel");
@@ -414,7 +412,10 @@ s64 cmd_prog_test_run(struct call *c) {
 	if (err)
 		return err;
 	struct object_prog *p = PROG_OF(o);
-	if (!p->p.image) {
+	const struct abi_prog_type *row = abi_prog_type(c->e->abi, p->p.type);
+	if (!row || !(row->flags & PROG_TEST_RUN)) {
+		err = -ENOTSUPP; /* as in the kernel */
+	} else if (!p->p.image) {
 		explain(c, -EOPNOTSUPP, "%s cannot run: %s", p->p.name, p->p.refusal);
 		explain_suggestion(c, p->p.refusal_code, "use --kernel");
 		err = -EOPNOTSUPP;

@@ -419,6 +419,7 @@ int step_packet_load(struct verifier *v, const struct bpf_insn *insn);
 int step_call(struct verifier *v, const struct bpf_insn *insn);
 int step_exit(struct verifier *v, bool *finished);
 int check_tail_calls(struct verifier *v);
+bool tail_call_is_unpriv(const struct verifier *v, u32 at);
 int check_sane_number(struct verifier *v, struct reg *r, const char *where);
 
 /* mem.c */

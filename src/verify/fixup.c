@@ -181,11 +181,13 @@ static void call_facts(const struct verifier *v, const struct move *m, u32 i, st
 }
 
 /* A helper that looks something up with an index that could be speculated about: what it found is real behind a barrier. */
-static bool finds(const struct verifier *v, const struct bpf_insn *insn) {
-	if (v->bypass_spec || !insn_is_helper_call(insn))
+static bool finds(const struct verifier *v, u32 i) {
+	const struct bpf_insn *insn = &v->insns[i];
+	if (!insn_is_helper_call(insn))
 		return false;
-	return insn->imm == BPF_FUNC_map_lookup_elem || insn->imm == BPF_FUNC_map_lookup_percpu_elem ||
-	       insn->imm == BPF_FUNC_tail_call;
+	if (insn->imm == BPF_FUNC_tail_call)
+		return tail_call_is_unpriv(v, i);
+	return !v->bypass_spec && (insn->imm == BPF_FUNC_map_lookup_elem || insn->imm == BPF_FUNC_map_lookup_percpu_elem);
 }
 
 static bool sets_low_half(const struct bpf_insn *insn) {
@@ -203,7 +205,7 @@ static void facts(const struct verifier *v, const struct move *m, u32 i, struct 
 	                         .prune = !!(aux->flags & AUX_PRUNE),
 	                         .probe = !!(aux->flags & AUX_PROBE),
 	                         .nospec = aux->nospec || has_window(v, i),
-	                         .nospec_result = aux->nospec_result || finds(v, insn),
+	                         .nospec_result = aux->nospec_result || finds(v, i),
 	                         .zext = aux->flags & AUX_ZEXT && sets_low_half(insn)};
 	if (names_map(insn))
 		f->map = (u16)aux->map->index;

@@ -60,13 +60,19 @@ static int check_allowed(struct verifier *v, u32 id, const struct abi_helper **o
 	return refuse(v, MIGHT_SLEEP, -EINVAL);
 }
 
+/* Could its index be speculated about by somebody who must not? */
+bool tail_call_is_unpriv(const struct verifier *v, u32 at) {
+	const struct map_ref *map = v->aux[at].map;
+	return !v->bypass_spec || (map && map->facts->unpriv);
+}
+
 /* Which array a tail call uses must be certain where the index could be speculated about. */
 int check_tail_calls(struct verifier *v) {
 	for (u32 i = 0; i < v->n; i++) {
 		const struct insn_aux *aux = &v->aux[i];
 		if (!insn_is_helper_call(&v->insns[i]) || v->insns[i].imm != BPF_FUNC_tail_call || !(aux->flags & AUX_SEEN))
 			continue;
-		if (aux->flags & AUX_MAP_VARIES && (!v->bypass_spec || (aux->map && aux->map->facts->unpriv))) {
+		if (aux->flags & AUX_MAP_VARIES && tail_call_is_unpriv(v, i)) {
 			v->at = i;
 			return refuse(v, TAIL_CALL_MAP, -EINVAL);
 		}

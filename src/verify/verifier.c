@@ -341,7 +341,7 @@ static int check_input(struct verifier *v) {
 	}
 	v->ctx = abi_ctx(v->abi, v->type->ctx);
 	v->sleepable = in->prog_flags & BPF_F_SLEEPABLE;
-	v->strict_alignment = in->prog_flags & BPF_F_STRICT_ALIGNMENT;
+	v->strict_alignment = in->prog_flags & BPF_F_STRICT_ALIGNMENT && !(in->prog_flags & BPF_F_ANY_ALIGNMENT);
 	v->test_state_freq = in->prog_flags & BPF_F_TEST_STATE_FREQ;
 	v->caller = (struct abi_caller){.prog_type = in->prog_type,
 	                                .attach_type = in->expected_attach_type,

@@ -200,6 +200,11 @@ static u8 *lower_tail(struct jit *j, u8 *p, u32 insn) {
 	E(alu_mi, 4, X64_CMP, RUN(tail_calls), RUN_TAIL_CALLS_MAX);
 	FIX(FIX_JCC, CC_AE, fail);
 	E(store, X64_MEM(RSP, 0), RDI, 8);
+	if (j->x->facts[insn].nospec_result) {
+		E(mov_rr, false, RCX, RDX);
+		E(alu_rr, true, X64_CMP, RCX, RDX);
+		FIX(FIX_JCC, CC_NE, fail);
+	}
 	E(mov_rr, false, RDX, RDX); /* the index is 32 bits */
 	p = call_symbol(j, p, DP_helper_tail_call);
 	E(test_rr, true, RAX, RAX);
