@@ -6,6 +6,8 @@
  *   - past the running kernel (--kernel): a program that we accept and it refuses is a finding (docs/verdicts.md).
  *
  *   soundness [--programs N] [--seed S] [--kernel] [--parity] [--verbose]     N accepted programs, from seed S
+ *   … --no-perfmon     for a loader without CAP_PERFMON;  … --untrusted     without any, as socket filters: the kernel
+ *                      gives its verdict where kernel.unprivileged_bpf_disabled is 0
  *   soundness --holes [--seed S] [--at-most N]     each planted defect (verify/holes.def, test build) must be found: TAP
  *   soundness --hole NAME [--seed S] [--at-most N] [--verbose]     the one, and the program that shows it
  *   soundness --walk [--programs N] [--seed S]     N programs, accepted or not: their walks are the kernel's (fuzz/walk.h): TAP
@@ -21,6 +23,7 @@
 #include "runtime/engine.h"
 #include "verify/holes.h"
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +47,7 @@ struct fuzz {
 	struct skep_engine *engine;
 	struct generate_maps ours, kernels;
 	bool ask_kernel, parity, walks, verbose;
+	u64 lacks; /* enum verify_cap: of the loader */
 	u64 generated, accepted, incomplete, not_run, runs, asked, limits, findings, too_strict;
 	struct bucket refusals[BUCKETS]; /* of the kernel where we accept, and with parity ours where it accepts */
 	bool not_recorded; /* of the program at hand */
@@ -60,12 +64,32 @@ static void on_log(void *owner, int level, const char *line) {
 
 /* == Both engines == */
 
-static s64 kernel_bpf(u32 cmd, union bpf_attr *attr) {
-	long r = syscall(SYS_bpf, cmd, attr, sizeof *attr);
-	return r < 0 ? -errno : r;
+/* Takes what the loader lacks, and CAP_SYS_ADMIN, which stands for it, from this thread; or gives it back. */
+static void drop(u64 lacks, bool back) {
+	static struct __user_cap_data_struct whole[2];
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct less[2];
+	if (!back && syscall(SYS_capget, &head, whole))
+		exit(2);
+	memcpy(less, whole, sizeof less);
+	less[0].effective &= ~(1u << CAP_SYS_ADMIN | (lacks & VERIFY_NET_ADMIN ? 1u << CAP_NET_ADMIN : 0));
+	less[1].effective &= ~((lacks & VERIFY_BPF ? 1u << (CAP_BPF - 32) : 0) | 1u << (CAP_PERFMON - 32));
+	if (syscall(SYS_capset, &head, back ? whole : less))
+		exit(2);
+}
+static s64 kernel_bpf(u32 cmd, union bpf_attr *attr, u64 lacks) {
+	if (lacks)
+		drop(lacks, false);
+	s64 r = syscall(SYS_bpf, cmd, attr, sizeof *attr);
+	r = r < 0 ? -errno : r;
+	if (lacks)
+		drop(lacks, true);
+	return r;
 }
 static s64 command(struct fuzz *f, bool kernel, u32 cmd, union bpf_attr *attr) {
-	return kernel ? kernel_bpf(cmd, attr) : skep_bpf(f->engine, cmd, attr, sizeof *attr);
+	struct bpf_caller caller = {.lacks = f->lacks};
+	return kernel ? kernel_bpf(cmd, attr, f->lacks)
+	              : skep_bpf_for(f->engine, &caller, cmd, (u64)(uintptr_t)attr, sizeof *attr);
 }
 static s32 make_map(struct fuzz *f, bool kernel, u32 type, u32 key, u32 value, u32 entries) {
 	union bpf_attr attr = {.map_type = type, .key_size = key, .value_size = value, .max_entries = entries};
@@ -78,7 +102,8 @@ static bool make_maps(struct fuzz *f, bool kernel, struct generate_maps *m) {
 	return m->array >= 0 && m->hash >= 0 && m->ringbuf >= 0;
 }
 static s64 load(struct fuzz *f, bool kernel, const struct bpf_insn *insns, u32 n, u32 log_level, char *log) {
-	union bpf_attr attr = {.prog_type = BPF_PROG_TYPE_XDP, .insn_cnt = n, .insns = (u64)(uintptr_t)insns,
+	u32 type = f->lacks & VERIFY_BPF ? BPF_PROG_TYPE_SOCKET_FILTER : BPF_PROG_TYPE_XDP;
+	union bpf_attr attr = {.prog_type = type, .insn_cnt = n, .insns = (u64)(uintptr_t)insns,
 	                       .license = (u64)(uintptr_t)"GPL"};
 	if (log_level) {
 		attr.log_level = log_level, attr.log_size = LOG, attr.log_buf = (u64)(uintptr_t)log;
@@ -131,7 +156,7 @@ static enum outcome run_once(struct fuzz *f, struct random *r, s64 fd, const str
 	fill(r, packet, sizeof packet);
 	fill_maps(f, r);
 	union bpf_attr attr = {.test = {.prog_fd = (u32)fd, .data_in = (u64)(uintptr_t)packet,
-	                                .data_size_in = packet_length(r, insns, n), .data_out = (u64)(uintptr_t)out,
+	                                .data_size_in = MAX(packet_length(r, insns, n), f->lacks & VERIFY_BPF ? 34u : 0u), .data_out = (u64)(uintptr_t)out,
 	                                .data_size_out = sizeof out, .repeat = 1}};
 	f->detail[0] = 0;
 	s64 ran = command(f, false, BPF_PROG_TEST_RUN, &attr);
@@ -440,6 +465,10 @@ int main(int argc, char **argv) {
 			f.ask_kernel = f.parity = true;
 		else if (!strcmp(argv[i], "--walk"))
 			f.ask_kernel = f.walks = true;
+		else if (!strcmp(argv[i], "--no-perfmon"))
+			f.lacks = VERIFY_PERFMON;
+		else if (!strcmp(argv[i], "--untrusted"))
+			f.lacks = VERIFY_BPF | VERIFY_PERFMON | VERIFY_NET_ADMIN;
 		else if (!strcmp(argv[i], "--verbose"))
 			f.verbose = true;
 		else if (!strcmp(argv[i], "--holes"))

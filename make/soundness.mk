@@ -22,4 +22,5 @@ check-holes: soundness-build
 	timeout 600 $(SOUND_O)/soundness --holes
 KERNEL_BUILD += soundness-build
 KERNEL_PROGRAMS += "$(SOUND_O)/soundness --programs 20000 $(SOUND_KERNEL)" "$(SOUND_O)/soundness --holes" \
+	"$(SOUND_O)/soundness --programs 5000 --no-perfmon $(SOUND_KERNEL)" \
 	"$(SOUND_O)/soundness --walk --programs 10000"

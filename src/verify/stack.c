@@ -451,6 +451,8 @@ int stack_constant(struct verifier *v, const struct reg *ptr, u32 size, bool *kn
 	u32 byte = (u32)(-off - 1) % 8, zeroes = 0, spilled = 0, at;
 	bool changed = false;
 	*known = false;
+	if (!v->bpf_capable) /* its knowledge could not be traced back */
+		return 0;
 	if (ptr->type != PTR_TO_STACK || !scalar_is_const(&ptr->s) || off >= 0 || off < -STACK_BYTES)
 		return 0;
 	f = frame_of(v, ptr);

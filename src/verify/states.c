@@ -457,14 +457,14 @@ static bool may_be_same(const struct state *old, const struct state *cur) {
 static int propagate_precision(struct verifier *v, const struct state *old, struct state *cur, bool *changed) {
 	bool ignored;
 	ASSERT(old->curframe == cur->curframe && old->checkpoint);
-	if (!v->bpf_capable) /* all scalars are precise */
+	if (!v->bpf_capable && !logging2(v)) /* all scalars are precise */
 		return 0;
 	__builtin_memset(&v->bt, 0, sizeof v->bt);
 	for (s32 i = (s32)old->curframe; i >= 0; i--) {
 		const struct frame *f = old->frames[i];
 		bool first = true;
 		for (u32 r = 0; r < BPF_REG_FP; r++) {
-			if (f->regs[r].type != SCALAR_VALUE || !f->regs[r].precise)
+			if (f->regs[r].type != SCALAR_VALUE || (v->bpf_capable && !f->regs[r].precise))
 				continue;
 			if (logging2(v))
 				first ? vlog(v, "frame %d: propagating r%d", i, r) : vlog(v, ",r%d", r);
@@ -472,7 +472,7 @@ static int propagate_precision(struct verifier *v, const struct state *old, stru
 			first = false;
 		}
 		for (u32 n = 0; n < f->slots_n; n++) {
-			if (!slot_is_spilled_scalar(&f->slots[n]) || !f->slots[n].reg.precise)
+			if (!slot_is_spilled_scalar(&f->slots[n]) || (v->bpf_capable && !f->slots[n].reg.precise))
 				continue;
 			if (logging2(v))
 				first ? vlog(v, "frame %d: propagating fp%d", i, -(s32)(n + 1) * 8)

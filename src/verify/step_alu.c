@@ -168,6 +168,8 @@ static int pointer_math(struct verifier *v, const struct bpf_insn *insn, const s
 		err = check_sane_offset(v, ptr, type);
 	if (err)
 		return err;
+	if (from_pointer)
+		d->s.r32 = range32_full();
 	if (moves)
 		err = speculate_pointer(v, insn, ptr, num, from_pointer, &window);
 	if (err)
