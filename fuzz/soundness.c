@@ -156,7 +156,7 @@ static enum outcome run_once(struct fuzz *f, struct random *r, s64 fd, const str
 	fill(r, packet, sizeof packet);
 	fill_maps(f, r);
 	union bpf_attr attr = {.test = {.prog_fd = (u32)fd, .data_in = (u64)(uintptr_t)packet,
-	                                .data_size_in = MAX(packet_length(r, insns, n), f->lacks & VERIFY_BPF ? 34u : 0u), .data_out = (u64)(uintptr_t)out,
+	                                .data_size_in = MAX(packet_length(r, insns, n), f->lacks & VERIFY_BPF ? 54u : 0u), .data_out = (u64)(uintptr_t)out,
 	                                .data_size_out = sizeof out, .repeat = 1}};
 	f->detail[0] = 0;
 	s64 ran = command(f, false, BPF_PROG_TEST_RUN, &attr);

@@ -63,7 +63,6 @@ int packet_skb(struct skep_sk_buff *s, u8 *frame, u32 size, u32 headroom, u32 le
 		.ifindex = PACKET_IFINDEX,
 		.mac_len = l2 ? PACKET_ETH : 0,
 	};
-	s->wire_len = s->len;
 	if (proto == PROTOCOL_IP) {
 		if (net_len < IP_HEADER)
 			return -EINVAL;

@@ -15,6 +15,7 @@ struct load {
 	struct object_prog *p;
 	VEC(struct used) used;
 	u64 fd_array;
+	int fd_error;                /* of the last descriptor that the verifier asked for */
 	const struct record *record; /* opened from the store, else NULL */
 	const u32 *ids;              /* of the record */
 	u32 ids_n;

@@ -62,10 +62,11 @@ static int note(struct load *l, s32 name, bool index, struct object *o) {
 }
 static struct map_facts *map_by_fd(void *owner, s32 fd) {
 	struct load *l = owner;
+	l->fd_error = -EBADF;
 	if (l->record)
 		return NULL; /* records know no descriptors */
 	struct object *o = used_as(l, fd, false);
-	if (!o && (object_use(l->c, fd, OBJECT_MAP, &o, NULL) || note(l, fd, false, o)))
+	if (!o && ((l->fd_error = object_use(l->c, fd, OBJECT_MAP, &o, NULL)) || (l->fd_error = note(l, fd, false, o))))
 		return NULL;
 	return facts_of(o);
 }
@@ -202,6 +203,7 @@ static int run_verifier(struct load *l, struct arena *arena, struct verify_outpu
 		.gpl_compatible = gpl_compatible(l->license),
 		.caps = e->opts.caps & ~(u64)p->lacks,
 		.map_by_fd = map_by_fd,
+		.fd_error = &l->fd_error,
 		.map_by_index = map_by_index,
 		.owner = l,
 		.btf = l->btf ? l->btf->btf : NULL,

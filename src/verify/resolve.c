@@ -107,6 +107,8 @@ static int find_map(struct verifier *v, const struct bpf_insn *insn, const struc
 		facts = v->in->map_by_index(v->in->owner, (u32)insn->imm, &error);
 	} else if (v->in->map_by_fd) {
 		facts = v->in->map_by_fd(v->in->owner, insn->imm);
+		if (!facts && v->in->fd_error)
+			error = *v->in->fd_error;
 	}
 	if (!facts) {
 		say(v, "fd", "%d", insn->imm);

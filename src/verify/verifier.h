@@ -20,7 +20,8 @@ struct verify_input {
 	const char *license;
 	bool gpl_compatible;
 	u64 caps;                     /* enum verify_cap */
-	struct map_facts *(*map_by_fd)(void *owner, s32 fd);   /* BPF_PSEUDO_MAP_FD; NULL = bad fd */
+	struct map_facts *(*map_by_fd)(void *owner, s32 fd);   /* BPF_PSEUDO_MAP_FD; NULL = no map */
+	const int *fd_error;          /* why map_by_fd gave NULL just now; NULL: -EBADF */
 	struct map_facts *(*map_by_index)(void *owner, u32 i, int *error); /* fd_array */
 	void *owner;
 	const struct btf *btf;        /* the program's own, or NULL */

@@ -269,6 +269,9 @@ static void refused(void) {
 	int map = make_map(e, BPF_MAP_TYPE_STACK_TRACE, 4, 80, 4, 0);
 	EXPECT(map >= 0);
 	int fd = LOAD(e, BPF_PROG_TYPE_KPROBE, MAP_FD(2, map), MOV(3, 0), CALL(BPF_FUNC_get_stackid), MOV(0, 0), EXIT);
+	EXPECT_EQ(run_packet(e, fd, 64, 0), -524 /* ENOTSUPP: no kernel test-runs the type */);
+	engine_close(e, fd);
+	fd = LOAD(e, BPF_PROG_TYPE_RAW_TRACEPOINT, MAP_FD(2, map), MOV(3, 0), CALL(BPF_FUNC_get_stackid), MOV(0, 0), EXIT);
 	EXPECT(fd >= 0);
 	EXPECT_EQ(run_packet(e, fd, 64, 0), -EOPNOTSUPP);
 	struct engine_problem why;
