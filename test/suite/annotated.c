@@ -94,13 +94,14 @@ static bool read_expectation(struct expectation *x, const char *tag, const char 
 	if (!tag_is(tag, name, &rest))
 		return false;
 	x->result = result_named(rest);
-	return x->stated = x->runs = true;
+	x->stated |= *suffix != 0; /* alone, only that of the unprivileged asks for a run */
+	return x->runs = true;
 }
 
 static void read_tag(struct test *t, const char *tag) {
 	const char *rest;
 	if (read_expectation(&t->says, tag, "") || read_expectation(&t->unpriv_says, tag, "_unpriv"))
-		t->annotated = true;
+		t->annotated = t->says.stated || t->unpriv_says.stated;
 	else if (!strcmp(tag, "test_auxiliary"))
 		t->auxiliary = true;
 	else if (tag_is(tag, "test_log_level=", &rest))
