@@ -35,6 +35,8 @@ FLOORS := base isa btf abi map verify helper exec runtime hook lib serve cli
 LIBS_hook := -lZydis
 LIBS_lib := -lelf -lz
 LIBS_cli := -ljansson -lpcap
+# The pages of skep explain (make/cli.mk).
+EXTRA_OBJ_cli := $(O)/src/cli/explain_texts.o
 
 WARN := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wpointer-arith -Wno-unused-parameter \
 	-Wno-missing-field-initializers -Wno-sign-compare -Wno-override-init -Wno-initializer-overrides -Wno-unknown-warning-option $(WERROR)

@@ -76,6 +76,9 @@ bool cli_readable(struct cli *cli, const char *path);
 /* A path as the user would write it: without the current directory in front. */
 const char *cli_shown_path(const char *path);
 
+/* The code of a kernel's message, when there is exactly one: explain.c; else 0. */
+u32 explain_code_of(const char *message);
+
 #define VERB(name, arguments, summary, examples) int cmd_##name(struct cli *cli, int argc, char **argv);
 #include "cli/cmd.def"
 int help_verb(struct cli *cli, const char *name, bool to_stderr);

@@ -14,6 +14,7 @@
 #include "cli/object.h"
 #include "cli/out/out.h"
 #include "cli/verify.h"
+#include "lib/object.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -93,10 +94,12 @@ static void on_diagnostic(void *owner, const struct skep_diagnostic *d) {
 	char sentence[1200];
 	if (v->ask_kernel && v->in_program)
 		read_statistics(d->log, &v->stats);
+	if (v->ask_kernel && d->level == 0 && !d->code)
+		shown.code = explain_code_of(d->kernel_message);
 	if (d->level == 0) {
-		v->code = d->code;
+		v->code = shown.code;
 		json_decref(v->problem);
-		v->problem = problem_json(d);
+		v->problem = problem_json(&shown);
 	}
 	if (v->kernel && d->level == 0) {
 		snprintf(sentence, sizeof sentence, "Linux %s (predicted): %s", v->kernel, d->sentence);
