@@ -245,7 +245,32 @@ static void versions(void) {
 		EXPECT(abi_refusal(i, NULL));
 	EXPECT(!abi_refusal(ENGINE_RUNS, NULL) && !abi_refusal(ENGINE_STATES, NULL));
 }
+/* Rows of features.def: members that exist, kernels in order, a source each. */
+static void features(void) {
+	static const struct {
+		const char *structure, *member, *source;
+		u16 since;
+	} rows[] = {
+#define FIELD(structure, member, since, source) {#structure, #member, source, since},
+#include "abi/features.def"
+	};
+	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct abi_ctx *ctx = abi_ctx_by_name(abi_linux(), rows[i].structure);
+		bool found = false;
+		for (u32 k = 0; ctx && k < ctx->fields_n; k++)
+			found |= ctx->fields[k].name && !strcmp(ctx->fields[k].name, rows[i].member);
+		if (!found)
+			printf("# %s has no %s\n", rows[i].structure, rows[i].member);
+		EXPECT(found && rows[i].since > KV(4, 9) && *rows[i].source);
+	}
+	for (u32 i = 0; i < ABI_FEATURES; i++)
+		EXPECT(abi_feature(i) && abi_feature(i)->since > KV(4, 9) && *abi_feature(i)->what && *abi_feature(i)->source);
+	EXPECT(!abi_feature(ABI_FEATURES));
+	EXPECT_EQ(abi_field_since("xdp_md", "egress_ifindex"), KV(5, 8));
+	EXPECT(!abi_field_since("xdp_md", "data") && !abi_field_since("xdp_md", NULL));
+}
 int main(void) {
+	RUN(features);
 	RUN(helpers);
 	RUN(availability);
 	RUN(prog_types);
