@@ -2,8 +2,11 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
+#define TC_ACT_OK 0
+#define TC_ACT_SHOT 2
+
 struct buffers {
-	char path[300], line[256];
+	char payload[300], head[256];
 };
 
 struct {
@@ -13,30 +16,25 @@ struct {
 	__uint(max_entries, 1);
 } scratch SEC(".maps");
 
-static __noinline int read_path(const char *from)
+static __noinline int is_text(struct __sk_buff *skb)
 {
 	u32 zero = 0;
 	struct buffers *b = bpf_map_lookup_elem(&scratch, &zero);
 
-	if (!b)
+	if (!b || bpf_skb_load_bytes(skb, 54, b->payload, sizeof(b->payload)))
 		return 0;
-	bpf_probe_read_user_str(b->path, sizeof(b->path), from);
-	return b->path[0] == '/';
+	return b->payload[0] >= ' ' && b->payload[299] >= ' ';
 }
 
-SEC("tracepoint/syscalls/sys_enter_renameat2")
-int trace_rename(struct trace_event_raw_sys_enter *ctx)
+SEC("tc")
+int drop_text(struct __sk_buff *skb)
 {
 	u32 zero = 0;
 	struct buffers *b = bpf_map_lookup_elem(&scratch, &zero);
-	int absolute = read_path((const char *)ctx->args[1]);
 
-	if (!b)
-		return 0;
-	bpf_probe_read_user_str(b->line, sizeof(b->line), (const char *)ctx->args[3]);
-	if (absolute)
-		bpf_printk("to %s", b->line);
-	return 0;
+	if (!b || bpf_skb_load_bytes(skb, 0, b->head, sizeof(b->head)))
+		return TC_ACT_OK;
+	return is_text(skb) && b->head[12] == 8 ? TC_ACT_SHOT : TC_ACT_OK;
 }
 
 char LICENSE[] SEC("license") = "GPL";

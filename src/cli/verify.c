@@ -41,6 +41,43 @@ struct verdict {
 	const char *kernel; /* for which it is judged, NULL: 6.18 */
 };
 
+/* == Progress == */
+
+static char progress_label[256];
+static volatile sig_atomic_t progress_seconds;
+
+static void on_alarm(int signal) {
+	char line[320], number[12];
+	int at = 12, n = 0, seconds = (int)++progress_seconds;
+	(void)signal;
+	do
+		number[--at] = (char)('0' + seconds % 10);
+	while ((seconds /= 10) && at);
+	line[n++] = '\r';
+	for (const char *c = progress_label; *c && n < 280; c++)
+		line[n++] = *c;
+	for (; at < 12; at++)
+		line[n++] = number[at];
+	memcpy(line + n, " s\033[K", 5);
+	if (write(2, line, (size_t)n + 5) < 0)
+		progress_seconds = 0; /* nobody reads it */
+}
+
+/* A line on a terminal while a program takes more than a second. */
+static void progress(const struct verdict *v, const char *program, bool on) {
+	struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+	struct itimerval every = {0};
+	if (v->cli->json || !isatty(2))
+		return;
+	if (!on && progress_seconds)
+		fputs("\r\033[K", stderr);
+	snprintf(progress_label, sizeof progress_label, "verifying %.100s of %.100s: ", program, v->file);
+	progress_seconds = 0;
+	every.it_interval.tv_sec = every.it_value.tv_sec = on;
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &every, NULL);
+}
+
 /* == What is said == */
 
 static json_t *notes_json(const struct skep_diagnostic *d) {
@@ -105,45 +142,10 @@ static void on_diagnostic(void *owner, const struct skep_diagnostic *d) {
 		snprintf(sentence, sizeof sentence, "Linux %s (predicted): %s", v->kernel, d->sentence);
 		shown.sentence = sentence;
 	}
+	if (v->in_program)
+		progress(v, "", false); /* its line is in the way */
 	if (text || !v->in_program)
 		cli_diagnostic(v->cli, &shown);
-}
-
-/* == Progress == */
-
-static char progress_label[256];
-static volatile sig_atomic_t progress_seconds;
-
-static void on_alarm(int signal) {
-	char line[320], number[12];
-	int at = 12, n = 0, seconds = (int)++progress_seconds;
-	(void)signal;
-	do
-		number[--at] = (char)('0' + seconds % 10);
-	while ((seconds /= 10) && at);
-	line[n++] = '\r';
-	for (const char *c = progress_label; *c && n < 280; c++)
-		line[n++] = *c;
-	for (; at < 12; at++)
-		line[n++] = number[at];
-	memcpy(line + n, " s\033[K", 5);
-	if (write(2, line, (size_t)n + 5) < 0)
-		progress_seconds = 0; /* nobody reads it */
-}
-
-/* A line on a terminal while a program takes more than a second. */
-static void progress(const struct verdict *v, const char *program, bool on) {
-	struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
-	struct itimerval every = {0};
-	if (v->cli->json || !isatty(2))
-		return;
-	if (!on && progress_seconds)
-		fputs("\r\033[K", stderr);
-	snprintf(progress_label, sizeof progress_label, "verifying %.100s of %.100s: ", program, v->file);
-	progress_seconds = 0;
-	every.it_interval.tv_sec = every.it_value.tv_sec = on;
-	sigaction(SIGALRM, &action, NULL);
-	setitimer(ITIMER_REAL, &every, NULL);
 }
 
 /* == One program == */

@@ -86,7 +86,8 @@ struct refusal {
 	s32 insn;
 };
 
-/* The last line of the log that is about the program, and the instruction it stopped at. */
+/* The first line behind the last instruction of the log that is about the program, and that instruction; without any
+ * instruction the last line. */
 static void read_log(struct refusal *r) {
 	const char *line = r->log, *message = "";
 	u64 message_len = 0;
@@ -96,10 +97,10 @@ static void read_log(struct refusal *r) {
 		int end = 0;
 		unsigned n;
 		if (sscanf(line, "%u: (%n", &n, &end) == 1 && end)
-			insn = (s32)n;
+			insn = (s32)n, message_len = 0;
 		else if (len && strncmp(line, "processed ", 10) && strncmp(line, "verification time", 17) &&
 			 strncmp(line, "stack depth", 11) && strncmp(line, "peak_states", 11) && *line != ';' &&
-			 *line != ' ')
+			 *line != ' ' && (insn < 0 || !message_len))
 			message = line, message_len = len, r->insn = insn;
 		line += len + (line[len] != 0);
 	}

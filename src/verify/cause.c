@@ -456,6 +456,22 @@ static void explain_size(struct verifier *v, const struct trail *t, u32 regno) {
 	explain_number(v, t, 1, (struct value){.frame = t->points.at[0].frame, .n = regno}, "the length");
 }
 
+/* A reference that was given back on the path, and is used again. */
+static void note_released(struct verifier *v, const struct trail *t, const struct story *s) {
+	char name[96];
+	if (s->how != CAME_RETURNED || !insn_is_helper_call(&v->insns[t->points.at[s->end].insn]))
+		return;
+	const struct abi_helper *taken = abi_helper(v->abi, (u32)v->insns[t->points.at[s->end].insn].imm);
+	for (u32 i = 1; taken && taken->flags & HELPER_ACQUIRES && i < s->end; i++) {
+		u32 at = t->points.at[i].insn;
+		const struct abi_helper *h = insn_is_helper_call(&v->insns[at]) ? abi_helper(v->abi, (u32)v->insns[at].imm) : NULL;
+		if (h && h->flags & HELPER_RELEASES) {
+			note(v, at, "%s gives it back here: the pointer is worth nothing from then on", callee(v, at, name));
+			return;
+		}
+	}
+}
+
 static void explain_pointer(struct verifier *v, const struct trail *t, u32 regno) {
 	struct value x = {.frame = t->points.at[0].frame, .n = regno};
 	struct story s = story_of(v, t, 1, x, 0);
@@ -466,6 +482,8 @@ static void explain_pointer(struct verifier *v, const struct trail *t, u32 regno
 		note(v, v->packet_cleared - 1, "%s may move the packet: pointers from before are no longer valid",
 		     callee(v, v->packet_cleared - 1, name));
 	}
+	if (reg_is_scalar(&cur_regs(v)[regno]))
+		note_released(v, t, &s);
 	note_made(v, t, &s, what, "");
 }
 

@@ -28,7 +28,7 @@ mistake unbounded_index SK0206 14 'packets_by_queue\[queue\]' '12: the index is 
 	'0\.\.120: 8 of 128 bytes are accessed; the offset is 0\.\.34359738360'
 mistake wrong_copy SK0211 32 'bpf_ringbuf_output\(&events, name, length' \
 	'30: tested before: R0 <= 32 .*only 32 bits are kept.*28: the length is what bpf_probe_read_user_str' '0\.\.4294967295'
-mistake stack_size SK0620 5 'read_path\(const char' 'trace_rename uses 256 bytes.*read_path uses 304 bytes' 'at most 512 bytes; 560 bytes'
+mistake stack_size SK0620 9 'is_text\(struct' 'drop_text uses 256 bytes.*is_text uses 304 bytes' 'at most 512 bytes; 560 bytes'
 mistake endless_loop SK0619 11 'while \(task\)' '11: this loop went round [0-9]+ times' '8192 branches'
 mistake wrong_helper SK0407 10 'bpf_xdp_adjust_head' '' 'sched_cls cannot call bpf_xdp_adjust_head'
 mistake context_access SK0226 9 'skb->data_end' '' 'data_end at offset 80 .* socket_filter'
@@ -48,6 +48,10 @@ is "corrected: for the kernels before 6.3, too" success \
 if $SKEP feature --json | jq -e '.kernel_bpf.granted' >/dev/null; then
 	$SKEP verify --json --kernel=running "${fixed[@]}" >kernel.json; is "corrected, in the kernel: status" 0 $?
 	is "corrected: all load into the kernel" "12 success" "$(jq -r '"\(length) " + ([.[].verdict] | unique | join(" "))' kernel.json)"
+	$SKEP verify --json --kernel=running "${wrong[@]}" >kernel.json 2>/dev/null
+	is "mistakes: the kernel refuses them with the same codes" "[]" \
+		"$(jq -c --slurpfile k kernel.json '[.[] | . as $r | ($k[0][] | select(.file == $r.file)) as $o |
+			select($o.verdict != $r.verdict or ($o.problem.code // $r.problem.code) != $r.problem.code) | .file]' bad.json)"
 else
 	skip "corrected: all load into the kernel" "bpf() is not granted"
 fi
