@@ -14,7 +14,6 @@
 #include "cli/object.h"
 #include "cli/out/out.h"
 #include "cli/verify.h"
-#include "lib/object.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
