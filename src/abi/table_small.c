@@ -87,7 +87,8 @@ const struct abi_struct_ops *abi_struct_ops(const char *name) {
 }
 
 bool abi_has_destructor(const char *type) {
-	static const char *const names[] = {"cgroup", "bpf_cpumask", "task_struct", "bpf_crypto_ctx"};
+	static const char *const names[] = {"cgroup", "bpf_cpumask", "task_struct", "bpf_crypto_ctx",
+	                                    /* of the kernel's test runs: */ "prog_test_ref_kfunc", "prog_test_member"};
 	for (u32 i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(type, names[i]))
 			return true;
