@@ -501,7 +501,8 @@ int main(int argc, char **argv) {
 	if (f.ask_kernel && !make_maps(&f, true, &f.kernels)) {
 		if (f.walks)
 			printf("ok 1 # SKIP the kernel's bpf() is not granted\n1..1\n");
-		fprintf(stderr, "soundness: the kernel's bpf() is not granted: %s\n", strerror(errno));
+		fprintf(stderr, "soundness: the kernel's bpf() is not granted: %s%s\n", strerror(errno),
+		        f.lacks & VERIFY_BPF ? " (the unprivileged need sysctl kernel.unprivileged_bpf_disabled=0)" : "");
 		return f.walks ? 0 : 2;
 	}
 	if (show) {

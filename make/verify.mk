@@ -26,4 +26,4 @@ bench-verify: $(O)/bench/verify
 .PHONY: check-proofs
 check-proofs:
 	@CLANG=$(CLANG) test/prove/prove.sh $(O)/prove $(or $(SECONDS),60) $(CLAIMS)
-KERNEL_PROGRAMS += "CLANG=$(CLANG) test/prove/prove.sh $(O)/prove 10"
+KERNEL_PROGRAMS += "CLANG=$(CLANG) test/prove/prove.sh $(O)/prove 5"

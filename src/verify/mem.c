@@ -18,7 +18,7 @@ static void say_region(struct verifier *v, u32 regno, s64 off, s32 size, u32 roo
 	const struct reg *r = &cur_regs(v)[regno];
 	u32 base = base_type(r->type);
 	say(v, "off", "%lld", (long long)off);
-	say(v, "end", "%lld", (long long)off + size - 1);
+	say(v, "end", "%lld", (long long)((u64)off + (u64)size - 1)); /* off may be any */
 	say(v, "limit", "%u", room);
 	say(v, "size", "%d", size);
 	say(v, "most", "%lld", MAX((long long)room - size, 0ll));

@@ -543,26 +543,24 @@ static void learn_const(struct scalar *a, u64 v, u8 op, bool is32) {
 }
 
 void scalar_learn(struct scalar *a, struct scalar *b, u8 op, bool is32) {
-	bool strict = op == BPF_JGT || op == BPF_JLT || op == BPF_JSGT || op == BPF_JSLT ||
-	              (HOLE(JLE_OFF_BY_ONE) && op == BPF_JLE);
+	bool strict;
+	if (op == BPF_JGT || op == BPF_JGE || op == BPF_JSGT || op == BPF_JSGE) {
+		struct scalar *other = a;
+		a = b, b = other;
+		op = branch_flip(op);
+	}
+	strict = op == BPF_JLT || op == BPF_JSLT || (HOLE(JLE_OFF_BY_ONE) && op == BPF_JLE);
 	switch (op) {
 	case BPF_JEQ:
 		learn_equal(a, b, is32);
 		return;
 	case BPF_JNE:
 	case BPF_JSET:
-	case JSET_NOT: {
-		bool swap = !(is32 ? scalar_is_const32(b) : scalar_is_const(b));
-		struct scalar *x = swap ? b : a, *c = swap ? a : b;
-		if (is32 ? scalar_is_const32(c) : scalar_is_const(c))
-			learn_const(x, is32 ? (half_u)c->var.value : c->var.value, op, is32);
-		return;
-	}
-	case BPF_JGT:
-	case BPF_JGE:
-	case BPF_JSGT:
-	case BPF_JSGE:
-		scalar_learn(b, a, branch_flip(op), is32);
+	case JSET_NOT:
+		if (is32 ? scalar_is_const32(b) : scalar_is_const(b))
+			learn_const(a, is32 ? (half_u)b->var.value : b->var.value, op, is32);
+		else if (is32 ? scalar_is_const32(a) : scalar_is_const(a))
+			learn_const(b, is32 ? (half_u)a->var.value : a->var.value, op, is32);
 		return;
 	case BPF_JLT:
 	case BPF_JLE:

@@ -63,8 +63,7 @@ cat >unknown.bpf.c <<'C'
 #include <bpf/bpf_helpers.h>
 SEC("fentry/no_such_function") int f(void *c) { return 0; }
 SEC("xdp") int g(struct xdp_md *c) { return *(u32 *)(long)c->data; }
-int at_throw(u64 cookie) { return 0; }
-SEC("xdp") __attribute__((btf_decl_tag("exception_callback:at_throw"))) int h(struct xdp_md *c) { return 0; }
+SEC("freplace/f") int h(struct xdp_md *c) { return 0; }
 char LICENSE[] SEC("license") = "GPL";
 C
 out=$($SKEP verify unknown.bpf.c --json 2>/dev/null); is "verify: what it cannot judge is no refusal" 2 $?

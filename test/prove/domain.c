@@ -204,7 +204,7 @@ SHIFT(rsh64, BPF_RSH, true, (full_u)(x >> by))
 SHIFT(arsh64, BPF_ARSH, true, (full_u)((full_s)x >> by))
 SHIFT(lsh32, BPF_LSH, false, (half_u)((half_u)x << by))
 SHIFT(rsh32, BPF_RSH, false, (half_u)((half_u)x >> by))
-SHIFT(arsh32, BPF_ARSH, false, (half_u)((half_s)(half_u)((half_u)x >> by)))
+SHIFT(arsh32, BPF_ARSH, false, (half_u)((half_s)x >> by))
 
 /* [min, max] of the low bytes as a signed number. */
 #define SEXT(bytes, type)                                                                                              \

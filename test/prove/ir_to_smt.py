@@ -216,6 +216,9 @@ class Function:
                 zeros = size - 1 - bit if kind == "ctlz" else bit
                 result = f"(ite (= ((_ extract {bit} {bit}) {v[0]}) #b1) {self.value(str(zeros), size)} {result})"
             self.define(name, size, result)
+        elif kind == "ctpop":
+            bits = " ".join(f"((_ zero_extend {size - 1}) ((_ extract {i} {i}) {v[0]}))" for i in range(size))
+            self.define(name, size, f"(bvadd {bits})")
         elif kind in ("fshl", "fshr"):
             by = f"(concat {self.value('0', size)} (bvurem {v[2]} {self.value(str(size), size)}))"
             both = f"(concat {v[0]} {v[1]})"
