@@ -7,7 +7,9 @@
  *              bpf_rb_root
  *   pointer to bpf_list_node,      the node of an object of the type that the root holds: an owned one that is added, or
  *              bpf_rb_node         one that is in the tree
- *   a function                     less(a, b), called while the lock is held, with two borrowed objects
+ *
+ * The function less(a, b) of bpf_rbtree_add is a callback like others; it runs while the lock is held, with two borrowed
+ * objects.
  *
  * What comes back: bpf_obj_new, pop and remove give an owned object, front, back, first, root, left and right a borrowed
  * one. Adding makes an owned object a borrowed one: the tree owns it now. */
@@ -33,7 +35,7 @@ static bool is_struct(const struct btf *btf, const struct btf_type *t, const cha
 	return !strcmp(name, a) || !strcmp(name, b);
 }
 
-enum graph_arg graph_arg_kind(const struct kfunc *f, const char *param, const struct btf *btf, const struct btf_type *t) {
+enum graph_arg graph_arg_kind(const char *param, const struct btf *btf, const struct btf_type *t) {
 	if (ends_with(param, "__alloc"))
 		return GRAPH_OBJECT;
 	if (ends_with(param, "__refcounted_kptr"))
@@ -42,7 +44,7 @@ enum graph_arg graph_arg_kind(const struct kfunc *f, const char *param, const st
 		return GRAPH_ROOT;
 	if (is_struct(btf, t, "bpf_list_node", "bpf_rb_node"))
 		return GRAPH_NODE;
-	return f->special == KF_RB_ADD && btf_kind(t) == BTF_KIND_FUNC_PROTO ? GRAPH_LESS : GRAPH_NONE;
+	return GRAPH_NONE;
 }
 
 /* == Arguments == */
@@ -189,21 +191,12 @@ static int check_node(struct verifier *v, u32 i, struct kfunc_call *call) {
 	return 0;
 }
 
-static int check_less(struct verifier *v, u32 i, struct kfunc_call *call) {
-	const struct reg *r = &cur_regs(v)[i + 1];
-	if (r->type != PTR_TO_FUNC)
-		return refuse_arg(v, call->f, i, "it must be a function", "arg%d expected pointer to func");
-	call->callback = (s32)r->subprog;
-	return 0;
-}
-
 int check_graph_arg(struct verifier *v, u32 i, enum graph_arg kind, struct kfunc_call *call) {
 	switch (kind) {
 	case GRAPH_OBJECT: return check_owned(v, i, call);
 	case GRAPH_COUNTED: return check_counted(v, i, call);
 	case GRAPH_ROOT: return check_root(v, i, call);
 	case GRAPH_NODE: return check_node(v, i, call);
-	case GRAPH_LESS: return check_less(v, i, call);
 	default: return refuse_not_yet(v, call->f->name);
 	}
 }

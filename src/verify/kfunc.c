@@ -205,7 +205,7 @@ static int check_allowed(struct verifier *v, const struct kfunc *f) {
 	if (f->flags & KFUNC_SLEEPABLE && !v->cur->in_sleepable)
 		return refuse(v, KFUNC_SLEEPABLE, -EACCES, f->name);
 	v->values_n = 0;
-	return f->special == KF_NOT_YET ? refuse_not_yet(v, f->name) : 0;
+	return 0;
 }
 
 /* == The result == */

@@ -18,7 +18,6 @@ enum kfunc_special {
 	KF_RES_LOCK, KF_RES_LOCK_IRQ, KF_RES_UNLOCK, KF_RES_UNLOCK_IRQ,
 	KF_OBJ_NEW, KF_PERCPU_OBJ_NEW, KF_OBJ_DROP, KF_PERCPU_OBJ_DROP, KF_REFCOUNT_ACQUIRE,
 	KF_LIST_PUSH, KF_LIST_POP, KF_LIST_PEEK, KF_RB_ADD, KF_RB_REMOVE, KF_RB_PEEK,
-	KF_NOT_YET, /* its result, or what it does, is not understood */
 };
 
 /* A function that the program names: found once, before the walk. */
@@ -71,9 +70,9 @@ static inline bool in_rcu_section(const struct verifier *v) {
 }
 int step_section(struct verifier *v, const struct kfunc *f);
 
-enum graph_arg { GRAPH_NONE, GRAPH_OBJECT, GRAPH_COUNTED, GRAPH_ROOT, GRAPH_NODE, GRAPH_LESS };
+enum graph_arg { GRAPH_NONE, GRAPH_OBJECT, GRAPH_COUNTED, GRAPH_ROOT, GRAPH_NODE };
 /* What of that kind the argument wants; type: the struct's name behind the pointer, or "". */
-enum graph_arg graph_arg_kind(const struct kfunc *f, const char *param, const struct btf *btf, const struct btf_type *t);
+enum graph_arg graph_arg_kind(const char *param, const struct btf *btf, const struct btf_type *t);
 int check_graph_arg(struct verifier *v, u32 i, enum graph_arg kind, struct kfunc_call *call);
 int step_graph(struct verifier *v, const struct kfunc_call *call);
 /* r0: *done: it is set. */

@@ -186,7 +186,7 @@ static int memory_kind(struct verifier *v, const struct kfunc *f, u32 i, const s
 
 static enum graph_arg graph_kind(const struct verifier *v, const struct kfunc *f, u32 i,
                                  const struct btf_type *pointee) {
-	return graph_arg_kind(f, param_name(v, f, i), kernel(v), pointee);
+	return graph_arg_kind(param_name(v, f, i), kernel(v), pointee);
 }
 
 static int kind_of(struct verifier *v, const struct kfunc *f, u32 i, const struct btf_type *pointee, enum arg_kind *kind) {
